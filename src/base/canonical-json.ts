@@ -1,0 +1,23 @@
+import type { JsonValue } from './json.ts';
+
+/**
+ * The canonical form of a JSON value (JCS, RFC 8785): sorted keys, no white space, ECMAScript numbers.
+ * Takes what `parseStrictJson` returned, so lone surrogates and unsafe numbers cannot occur.
+ */
+export function canonicalJson(value: JsonValue): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (isArray(value)) {
+    let out = '[';
+    for (let i = 0; i < value.length; i++) out += (i === 0 ? '' : ',') + canonicalJson(value[i] as JsonValue);
+    return `${out}]`;
+  }
+  const keys = Object.keys(value).sort(); // UTF-16 code unit order, as RFC 8785 §3.2.3 wants
+  let out = '{';
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i] as string;
+    out += `${(i === 0 ? '' : ',') + JSON.stringify(key)}:${canonicalJson(value[key] as JsonValue)}`;
+  }
+  return `${out}}`;
+}
+
+const isArray: (value: unknown) => value is readonly JsonValue[] = Array.isArray;

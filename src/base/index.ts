@@ -1,0 +1,20 @@
+export type { Brand } from './brand.ts';
+export { canonicalJson } from './canonical-json.ts';
+export { type Clock, systemClock, toEpochSeconds } from './clock.ts';
+export { digestJson, sha256 } from './digest.ts';
+export { type ErrorCode, SallyportError } from './errors.ts';
+export {
+  type AgentName,
+  type CallId,
+  createIdSource,
+  type IdSource,
+  parseAgentName,
+  parseCallId,
+  parseRunId,
+  parseUpstreamName,
+  type RunId,
+  type UpstreamName,
+} from './ids.ts';
+export { isJsonObject, type JsonArray, type JsonObject, type JsonValue } from './json.ts';
+export { type Err, err, type Ok, ok, type Result } from './result.ts';
+export { type JsonDefect, parseStrictJson } from './strict-json.ts';

@@ -1,0 +1,42 @@
+/** Names the policy set, schema and catalogue that a decision was made under. */
+export type PolicyRevision = string;
+
+/**
+ * Why a call was not permitted. Stable codes for the agent and the log:
+ * - `forbidden_by_policy`: a `forbid` matched; its `@reason` is the text.
+ * - `not_permitted`: no `permit` matched. Also what an unknown tool gets: the two look the same to the agent.
+ * - `approval_required`: a forbid that an approval of exactly this call would lift.
+ * - `outside_envelope`: not in the tools or limits the run was issued with.
+ * - `not_reviewed`: the tool is new or its definition differs from the pinned one.
+ * - `unknown_method`: an MCP method that neither the gateway nor the policy knows.
+ * - `pdp_failed`: the engine erred, so nobody knows. Never permit.
+ */
+export type DenyCode =
+  | 'forbidden_by_policy'
+  | 'not_permitted'
+  | 'approval_required'
+  | 'outside_envelope'
+  | 'not_reviewed'
+  | 'unknown_method'
+  | 'pdp_failed';
+
+export type Permit = {
+  readonly effect: 'permit';
+  /** Ids (`@id`) of the determining policies, sorted. */
+  readonly policies: readonly string[];
+  readonly revision: PolicyRevision;
+};
+
+export type Forbid = {
+  readonly effect: 'forbid';
+  readonly code: DenyCode;
+  readonly policies: readonly string[];
+  readonly revision: PolicyRevision;
+  /** One sentence chosen by the policy's author (`@reason`), fit for the agent to read. */
+  readonly reason: string;
+  /** For the log only: engine errors, the missing permit. */
+  readonly detail?: string;
+};
+
+/** The PDP's answer. There is no third value: what is not a permit is a refusal. */
+export type Decision = Permit | Forbid;

@@ -1,0 +1,39 @@
+import type { JsonObject, UpstreamName } from '../base/index.ts';
+import type { Caller } from '../identity/index.ts';
+import type { Decision, PolicyRevision } from './decision.ts';
+import type { RunFacts } from './run-facts.ts';
+
+/** What the call is about. Everything that is not a tool call is named by its MCP method. */
+export type Target =
+  | {
+      readonly kind: 'tool';
+      readonly upstream: UpstreamName;
+      readonly tool: string;
+      readonly args: JsonObject;
+    }
+  | {
+      readonly kind: 'method';
+      readonly upstream: UpstreamName;
+      /** The JSON-RPC method, or `GET`, `DELETE` and `response` for the legs without one. */
+      readonly method: string;
+      readonly params: JsonObject;
+    };
+
+export type AuthorizationRequest = {
+  readonly caller: Caller;
+  readonly target: Target;
+  readonly facts: RunFacts;
+  /** Kind of credential the upstream would get: `call-token`, `none`. */
+  readonly credential: string;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+};
+
+/** The policy decision point. Synchronous and pure: all facts are in the request. */
+export interface Pdp {
+  readonly revision: PolicyRevision;
+  /** Never throws: an engine that errs is a `forbid` with code `pdp_failed`. */
+  decide(request: AuthorizationRequest): Decision;
+  /** Names of the tools of an upstream that the chain could be permitted to call, for filtering lists. */
+  visibleTools(caller: Caller, facts: RunFacts, upstream: UpstreamName, now: number): ReadonlySet<string>;
+}

@@ -1,0 +1,243 @@
+import { z } from 'zod';
+import { parseAgentName, parseUpstreamName, SallyportError } from '../base/index.ts';
+
+const loopbackUrl = /^https?:\/\//;
+const agentName = z.string().refine((name) => parseAgentName(name) !== undefined, {
+  error: 'must be lower-case letters, digits and inner hyphens, at most 63 characters',
+});
+const upstreamName = z.string().refine((name) => parseUpstreamName(name) !== undefined, {
+  error: 'must be lower-case letters, digits and inner hyphens, at most 63 characters',
+});
+const trustDomain = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,253}$/, {
+  error: 'must be a lower-case SPIFFE trust domain such as "agents.example.org"',
+});
+const webUrl = z.string().regex(loopbackUrl, { error: 'must be an http:// or https:// URL' });
+const toolPattern = z.string().regex(/^[a-z0-9-]+\/(?:\*|[^*\s]+)$/, {
+  error: 'must be "<upstream>/<tool>" or "<upstream>/*"',
+});
+const label = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, { error: 'must be a lower-case word' });
+
+const Listener = z.strictObject({
+  host: z.string().default('127.0.0.1').describe('Address to bind; loopback unless you say otherwise.'),
+  port: z.int().min(0).max(65535).describe('TCP port; 0 takes a free one.'),
+});
+
+const Owner = z.strictObject({
+  kind: z.enum(['person', 'team']),
+  name: z.string().min(1),
+  contact: z.string().min(1).describe('Where to reach the owner: mail address, channel, pager.'),
+});
+
+const Agent = z.strictObject({
+  name: agentName,
+  owner: Owner.describe('Who answers for the agent. An agent without an owner gets no run.'),
+  environment: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,31}$/)
+    .default('dev'),
+  purposes: z
+    .array(z.string().regex(/^[a-z][a-z0-9-]{0,63}$/))
+    .min(1)
+    .describe('What a run may declare as its purpose.'),
+  tools: z.array(toolPattern).min(1).describe('The most that any run of this agent may call.'),
+  maxCalls: z.int().min(1).max(1_000_000).default(1000).describe('Tool calls a run may have forwarded.'),
+  maxDepth: z.int().min(0).max(8).default(0).describe('Delegation levels below a root run.'),
+  maxRunSeconds: z.int().min(1).max(86_400).default(3600).describe('Longest life of a run.'),
+});
+
+const JwtRule = z.strictObject({
+  agent: agentName,
+  claims: z
+    .record(z.string(), z.string())
+    .refine((claims) => Object.keys(claims).length > 0, { error: 'must name at least one claim' })
+    .describe('Claims that must be equal, all of them; no wildcards.'),
+});
+
+const Attestor = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('jwt').describe('A JWT from an issuer you trust: CI, Kubernetes, a cloud, your own.'),
+    name: z.string().min(1),
+    issuer: z.string().min(1).describe('Exact "iss" claim.'),
+    jwks: z.union([z.strictObject({ file: z.string().min(1) }), z.strictObject({ url: webUrl })]),
+    algorithms: z.array(z.enum(['ES256', 'ES384', 'EdDSA', 'RS256', 'PS256'])).min(1),
+    rules: z.array(JwtRule).min(1),
+  }),
+  z.strictObject({
+    kind: z.literal('join-token').describe('One-time tokens for development; loopback listeners only.'),
+    name: z.string().min(1).default('join-token'),
+  }),
+]);
+
+const ToolSettings = z.strictObject({
+  labels: z
+    .array(label)
+    .optional()
+    .describe('Taint labels that a result of this tool puts on the delegation tree.'),
+  groups: z
+    .array(z.enum(['readOnly', 'write', 'destructive', 'openWorld']))
+    .optional()
+    .describe('Overrides the groups taken from MCP annotations, which are only hints.'),
+});
+
+const Upstream = z.strictObject({
+  name: upstreamName,
+  environment: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,31}$/)
+    .default('dev'),
+  transport: z.discriminatedUnion('kind', [
+    z.strictObject({
+      kind: z.literal('http').describe('MCP streamable HTTP.'),
+      url: webUrl,
+    }),
+    z.strictObject({
+      kind: z.literal('stdio').describe('A child process per run.'),
+      command: z.string().min(1),
+      args: z.array(z.string()).default([]),
+      env: z
+        .record(z.string(), z.string())
+        .default({})
+        .describe('The whole environment besides PATH and HOME.'),
+      cwd: z.string().optional(),
+    }),
+  ]),
+  credential: z
+    .discriminatedUnion('kind', [
+      z.strictObject({
+        kind: z
+          .literal('call-token')
+          .describe('A token minted for each call; check it with sallyport/verifier.'),
+        audience: webUrl.optional().describe('Defaults to the upstream URL.'),
+      }),
+      z.strictObject({ kind: z.literal('none').describe('The upstream asks for no credential.') }),
+    ])
+    .default({ kind: 'none' }),
+  tools: z.record(z.string(), ToolSettings).default({}).describe('Settings by tool name.'),
+  methods: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('Methods beyond the MCP specification that policy may permit by name.'),
+  timeoutSeconds: z
+    .int()
+    .min(1)
+    .max(3600)
+    .default(60)
+    .describe('Longest silence of the upstream within a call.'),
+});
+
+const Limits = z.strictObject({
+  bodyBytes: z
+    .int()
+    .min(1024)
+    .max(64 * 1024 * 1024)
+    .default(4 * 1024 * 1024)
+    .describe('Largest request body.'),
+  resultBytes: z
+    .int()
+    .min(1024)
+    .max(256 * 1024 * 1024)
+    .default(16 * 1024 * 1024)
+    .describe('Largest message from an upstream.'),
+  queuedRecords: z
+    .int()
+    .min(64)
+    .max(1_000_000)
+    .default(20_000)
+    .describe('Records waiting for the disk before calls get 503.'),
+});
+
+/** The whole configuration: one file, strict. Secrets are not in it. */
+export const Config = z.strictObject({
+  $schema: z.string().optional(),
+  trustDomain: trustDomain.describe('SPIFFE trust domain of all identities issued here.'),
+  publicUrl: webUrl
+    .optional()
+    .describe('Where agents reach the agent plane, without a trailing slash; defaults to its listener.'),
+  data: z
+    .string()
+    .min(1)
+    .default('./data')
+    .describe('Folder for keys and the intent log; created with mode 0700.'),
+  policies: z.string().min(1).default('./policies').describe('Folder of *.cedar files.'),
+  agentPlane: Listener.default({ host: '127.0.0.1', port: 8474 }),
+  adminPlane: Listener.default({ host: '127.0.0.1', port: 8475 }),
+  agents: z.array(Agent).min(1),
+  attestors: z.array(Attestor).min(1),
+  upstreams: z.array(Upstream).min(1),
+  labels: z
+    .array(label)
+    .default(['untrusted', 'private', 'secret', 'pii'])
+    .describe('Every label that tools and policies may use; a typo in a policy is then an error.'),
+  allowedOrigins: z.array(webUrl).default([]).describe('Browser origins allowed to call; none by default.'),
+  limits: Limits.default(Limits.parse({})),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+});
+
+export type Config = z.infer<typeof Config>;
+export type AgentConfig = Config['agents'][number];
+export type AttestorConfig = Config['attestors'][number];
+export type UpstreamConfig = Config['upstreams'][number];
+
+/**
+ * Checks a parsed configuration file. All mistakes at once, each with its path.
+ * Throws `ERR_CONFIG_INVALID`.
+ */
+export function parseConfig(value: unknown, source: string): Config {
+  const parsed = Config.safeParse(value);
+  if (!parsed.success) {
+    throw new SallyportError('ERR_CONFIG_INVALID', `${source}: ${z.prettifyError(parsed.error)}`);
+  }
+  const problems = crossCheck(parsed.data);
+  if (problems.length > 0) {
+    throw new SallyportError('ERR_CONFIG_INVALID', `${source}: ${problems.join('; ')}`);
+  }
+  return parsed.data;
+}
+
+/** What a schema cannot say: names that must be unique or must exist, dangers that depend on each other. */
+function crossCheck(config: Config): string[] {
+  const problems: string[] = [];
+  const upstreams = new Set(config.upstreams.map((upstream) => upstream.name));
+  const agents = new Set(config.agents.map((agent) => agent.name));
+  const labels = new Set(config.labels);
+  if (upstreams.size < config.upstreams.length) problems.push('upstreams: two have the same name');
+  if (agents.size < config.agents.length) problems.push('agents: two have the same name');
+  for (const agent of config.agents) {
+    for (const pattern of agent.tools) {
+      const upstream = pattern.slice(0, pattern.indexOf('/'));
+      if (!upstreams.has(upstream))
+        problems.push(`agents.${agent.name}.tools: no upstream is called "${upstream}"`);
+    }
+  }
+  for (const attestor of config.attestors) {
+    if (attestor.kind === 'join-token' && !isLoopback(config.agentPlane.host)) {
+      problems.push(
+        'attestors: join-token is for loopback listeners only; bind agentPlane.host to 127.0.0.1 or remove it',
+      );
+    }
+    if (attestor.kind !== 'jwt') continue;
+    for (const rule of attestor.rules) {
+      if (!agents.has(rule.agent))
+        problems.push(`attestors.${attestor.name}: no agent is called "${rule.agent}"`);
+    }
+  }
+  for (const upstream of config.upstreams) {
+    for (const [tool, settings] of Object.entries(upstream.tools)) {
+      for (const name of settings.labels ?? []) {
+        if (!labels.has(name))
+          problems.push(`upstreams.${upstream.name}.tools.${tool}.labels: "${name}" is not in labels`);
+      }
+    }
+    if (upstream.credential.kind === 'call-token' && upstream.transport.kind === 'stdio') {
+      problems.push(
+        `upstreams.${upstream.name}.credential: a stdio child has no header for a call-token; use "none"`,
+      );
+    }
+  }
+  return problems;
+}
+
+/** Is an address one that only this machine reaches? */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}

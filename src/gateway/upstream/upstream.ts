@@ -1,0 +1,86 @@
+import type { JsonObject, JsonValue, RunId, UpstreamName } from '../../base/index.ts';
+
+/** A JSON-RPC message that was parsed strictly and decided on. */
+export type JsonRpcMessage = JsonObject;
+
+/**
+ * What the relay sends: exactly the message that was decided on, plus the headers that belong to MCP.
+ * The agent's own `Authorization`, `DPoP` and cookies are not part of it and cannot be.
+ */
+export type Outgoing = {
+  /** `POST` carries a message, `GET` opens the server's stream, `DELETE` ends the upstream session. */
+  readonly method: 'POST' | 'GET' | 'DELETE';
+  readonly message?: JsonRpcMessage;
+  /** MCP headers of the agent's request, lower case: `mcp-protocol-version`, `mcp-method`, `last-event-id`, ... */
+  readonly mcpHeaders: Readonly<Record<string, string>>;
+  readonly session?: string;
+  readonly run: RunId;
+  /** `Authorization` value minted for this call. */
+  readonly authorization?: string;
+  /** Aborted when the agent goes away, the run ends or the call times out. */
+  readonly signal: AbortSignal;
+};
+
+/** One server-sent event (HTML Living Standard §9.2) that the relay passes on. */
+export type StreamEvent = {
+  /** The parsed `data`; undefined when the event had none (a priming event with only an id). */
+  readonly message?: JsonRpcMessage;
+  readonly id?: string;
+  /** Milliseconds. */
+  readonly retry?: number;
+};
+
+/** What came back. `status` and `session` are the upstream's own. */
+export type Answer = {
+  readonly status: number;
+  readonly session?: string;
+  readonly body:
+    | { readonly kind: 'none' }
+    | { readonly kind: 'message'; readonly message: JsonRpcMessage }
+    | { readonly kind: 'stream'; readonly events: AsyncIterable<StreamEvent> };
+};
+
+/** Why an upstream gave no answer that the agent may see. */
+export type UpstreamFailure = {
+  readonly reason:
+    | 'unreachable'
+    | 'timeout'
+    | 'cancelled'
+    | 'broken_off'
+    | 'too_large'
+    | 'not_mcp'
+    | 'credential_refused'
+    | 'unknown_session';
+  /** For the log, not for the agent. */
+  readonly detail: string;
+};
+
+/** Thrown by `send` and by iterating `events`; the call step turns it into a value. */
+export class UpstreamError extends Error {
+  readonly failure: UpstreamFailure;
+
+  constructor(failure: UpstreamFailure, options?: ErrorOptions) {
+    super(`${failure.reason}: ${failure.detail}`, options);
+    this.name = 'UpstreamError';
+    this.failure = failure;
+  }
+}
+
+/** An MCP server behind the gateway. */
+export interface Upstream extends AsyncDisposable {
+  readonly name: UpstreamName;
+  send(outgoing: Outgoing): Promise<Answer>;
+  /** Asks the server for what it offers, outside any run: for pinning. Bounded in pages and time. */
+  describe(): Promise<UpstreamDescription>;
+  /** Ends what the upstream holds for a run: its child process, its sessions. */
+  endRun(run: RunId): Promise<void>;
+}
+
+export type UpstreamDescription = {
+  readonly tools: readonly ToolDefinition[];
+  readonly instructions?: string;
+  readonly serverInfo?: JsonValue;
+};
+
+/** A tool as the server describes it (`Tool` in the MCP schema), unknown fields kept. */
+export type ToolDefinition = JsonObject & { readonly name: string };

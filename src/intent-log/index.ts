@@ -1,0 +1,2 @@
+export type { IntentLog, Receipt } from './intent-log.ts';
+export * from './record.ts';

@@ -1,0 +1,17 @@
+import type { RecordBody } from './record.ts';
+
+/** Proof that a record is on disk: its place and its RFC 6962 leaf hash (base64url). */
+export type Receipt = { readonly index: number; readonly leaf: string };
+
+/**
+ * The append side of the intent log.
+ *
+ * `append` resolves once the record is durable (it survives SIGKILL and power loss). Records of one call to
+ * `append` after another keep their order. After the first write or sync error the log is closed for good:
+ * that and every later `append` rejects with `ERR_LOG_UNAVAILABLE`, and no call may go out.
+ */
+export interface IntentLog extends AsyncDisposable {
+  append(record: RecordBody): Promise<Receipt>;
+  /** Resolves with the reason when the log has closed because it failed; pending while it is fine. */
+  readonly failed: Promise<Error>;
+}

@@ -1,0 +1,169 @@
+import type { CallId, JsonObject, RunId } from '../base/index.ts';
+import type { DenyCode } from '../cedar/index.ts';
+import type { Evidence, Owner } from '../identity/index.ts';
+
+/** Version of the record format (docs/log-format.md). A reader refuses a version it does not know. */
+export const RECORD_VERSION = 1;
+
+/** SHA-256 of RFC 8785 bytes, base64url, and their length: what was sent, without keeping it. */
+export type Commitment = { readonly digest: string; readonly bytes: number };
+
+/** Who asked, copied into every record about a request: the log must be readable on its own. */
+export type Actor = {
+  readonly run: RunId;
+  readonly agent: string;
+  readonly owner: string;
+  /** SPIFFE IDs from the run to the root run. */
+  readonly chain: readonly string[];
+  readonly purpose: string;
+};
+
+/** What was asked of whom. */
+export type Subject = {
+  readonly upstream: string;
+  readonly method: string;
+  readonly tool?: string;
+  /** Digest of the pinned tool definition. */
+  readonly pin?: string;
+  readonly args?: Commitment;
+};
+
+export type DecisionEntry = {
+  readonly effect: 'permit' | 'forbid';
+  readonly policies: readonly string[];
+  readonly revision: string;
+  readonly code?: DenyCode;
+  readonly reason?: string;
+  readonly detail?: string;
+};
+
+/** Why a request was refused before policy had its say. */
+export type EarlyRefusal = { readonly reason: string; readonly detail?: string };
+
+export type OutcomeStatus =
+  | 'ok' // a result
+  | 'tool_error' // a result with `isError: true`
+  | 'rpc_error' // a JSON-RPC error from the upstream
+  | 'upstream_failed' // unreachable, timed out, broke off, answered something that is not MCP
+  | 'cancelled' // the agent went away first
+  | 'unknown'; // the gateway died in between; written at recovery
+
+/** The start of the gateway process. */
+export type BootRecord = { readonly type: 'boot'; readonly version: string; readonly config: string };
+
+/** A run was issued, with what proved its origin. Written before the run can be used. */
+export type RunOpenRecord = {
+  readonly type: 'run.open';
+  readonly run: RunId;
+  readonly spiffeId: string;
+  readonly agent: string;
+  readonly owner: Owner;
+  readonly environment: string;
+  readonly root: RunId;
+  readonly parent?: RunId;
+  readonly depth: number;
+  readonly key: string;
+  readonly purpose: string;
+  readonly taskDigest?: string;
+  readonly envelope: JsonObject;
+  readonly evidence: Evidence;
+  readonly issuedAt: number;
+};
+
+export type RunCloseRecord = {
+  readonly type: 'run.close';
+  readonly run: RunId;
+  readonly state: 'ended' | 'revoked';
+  readonly by: string;
+  readonly reason: string;
+};
+
+/** A permitted request, durable before anything leaves the gateway. */
+export type IntentRecord = {
+  readonly type: 'intent';
+  readonly call: CallId;
+  readonly run: RunId;
+  readonly actor: Actor;
+  readonly subject: Subject;
+  readonly decision: DecisionEntry;
+  /** Replay cache entry of the proof (see `Caller.proofId`), so that a restart does not forget it. */
+  readonly proof: string;
+  readonly rpcId?: string | number;
+  /** W3C trace context the client sent: a hint, never an identity. */
+  readonly traceparent?: string;
+};
+
+/** What became of an intent. Exactly one for each; durable before the agent sees the result. */
+export type OutcomeRecord = {
+  readonly type: 'outcome';
+  readonly call: CallId;
+  readonly run: RunId;
+  /** Leaf hash of the intent. */
+  readonly intent: string;
+  readonly status: OutcomeStatus;
+  readonly result?: Commitment;
+  readonly credential?: { readonly id: string; readonly kind: string; readonly expiresAt: number };
+  /** Taint labels the result added to the delegation tree. */
+  readonly labels?: readonly string[];
+  /** Microseconds from arrival to this record. */
+  readonly micros: number;
+  readonly detail?: string;
+};
+
+/** A refused request: by policy (then with a decision), or before policy. */
+export type RefusalRecord = {
+  readonly type: 'refusal';
+  readonly call: CallId;
+  readonly run?: RunId;
+  readonly actor?: Actor;
+  readonly subject?: Subject;
+  readonly decision?: DecisionEntry;
+  readonly early?: EarlyRefusal;
+  readonly proof?: string;
+  readonly rpcId?: string | number;
+  readonly micros: number;
+};
+
+export type PolicyLoadRecord = {
+  readonly type: 'policyset.load';
+  readonly revision: string;
+  readonly policies: readonly string[];
+};
+
+export type ToolPinRecord = {
+  readonly type: 'toolset.pin';
+  readonly upstream: string;
+  readonly digest: string;
+  readonly tools: JsonObject;
+};
+
+/** Crash recovery: what was found open and closed as `unknown`. */
+export type RecoveryRecord = { readonly type: 'recovery'; readonly unknown: readonly CallId[] };
+
+export type RecordBody =
+  | BootRecord
+  | RunOpenRecord
+  | RunCloseRecord
+  | IntentRecord
+  | OutcomeRecord
+  | RefusalRecord
+  | PolicyLoadRecord
+  | ToolPinRecord
+  | RecoveryRecord;
+
+/**
+ * The fields the log adds. `prev` is the leaf hash of the record before it in the same strand: a run's records
+ * form one strand, all others the strand `gateway`. `seq` counts the strand from 0 without a gap.
+ */
+export type RecordEnvelope = {
+  readonly v: typeof RECORD_VERSION;
+  readonly idx: number;
+  /** RFC 3339 with milliseconds, UTC. For people: order is `idx`. */
+  readonly at: string;
+  readonly strand: string;
+  readonly seq: number;
+  /** Empty string for the first of a strand. */
+  readonly prev: string;
+};
+
+export type LogRecord = RecordEnvelope & RecordBody;

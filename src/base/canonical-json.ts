@@ -2,10 +2,15 @@ import type { JsonValue } from './json.ts';
 
 /**
  * The canonical form of a JSON value (JCS, RFC 8785): sorted keys, no white space, ECMAScript numbers.
- * Takes what `parseStrictJson` returned, so lone surrogates and unsafe numbers cannot occur.
+ * Takes what `parseStrictJson` returned, so lone surrogates and unsafe numbers cannot occur. In relayed results
+ * they can: a surrogate is escaped, a `JSON.rawJSON` number counts as the double nearest to it.
  */
 export function canonicalJson(value: JsonValue): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (isRawNumber(value)) {
+    const number = Number(value.rawJSON);
+    return Number.isFinite(number) ? JSON.stringify(number) : value.rawJSON;
+  }
   if (isArray(value)) {
     let out = '[';
     for (let i = 0; i < value.length; i++) out += (i === 0 ? '' : ',') + canonicalJson(value[i] as JsonValue);
@@ -19,5 +24,10 @@ export function canonicalJson(value: JsonValue): string {
   }
   return `${out}}`;
 }
+
+/** ECMAScript 2026, which Node.js 24 has and the es2024 types lack. */
+const { isRawJSON: isRawNumber } = JSON as unknown as {
+  isRawJSON: (value: unknown) => value is { readonly rawJSON: string };
+};
 
 const isArray: (value: unknown) => value is readonly JsonValue[] = Array.isArray;

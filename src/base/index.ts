@@ -17,4 +17,4 @@ export {
 } from './ids.ts';
 export { isJsonObject, type JsonArray, type JsonObject, type JsonValue } from './json.ts';
 export { type Err, err, type Ok, ok, type Result } from './result.ts';
-export { type JsonDefect, parseStrictJson } from './strict-json.ts';
+export { type JsonDefect, type JsonTolerance, parseStrictJson } from './strict-json.ts';

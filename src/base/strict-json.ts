@@ -10,7 +10,14 @@ export type JsonDefect =
   | { readonly reason: 'unsafe_number'; readonly literal: string }
   | { readonly reason: 'lone_surrogate' };
 
-const MAX_DEPTH = 64;
+/** What a reader of text that is only relayed may accept beyond the strict rules. */
+export type JsonTolerance = {
+  /** Numbers that a double cannot hold, and lone surrogates. */
+  readonly lossy: boolean;
+  readonly maxDepth: number;
+};
+
+const STRICT: JsonTolerance = { lossy: false, maxDepth: 64 };
 
 /**
  * Parses JSON and refuses what two parsers could read differently: duplicate keys, `__proto__`, integers
@@ -19,14 +26,14 @@ const MAX_DEPTH = 64;
  *
  * The native parser builds the value; a scan over the same text looks for what the native parser hides.
  */
-export function parseStrictJson(text: string): Result<JsonValue, JsonDefect> {
+export function parseStrictJson(text: string, tolerance = STRICT): Result<JsonValue, JsonDefect> {
   let value: JsonValue;
   try {
     value = JSON.parse(text) as JsonValue;
   } catch {
     return err({ reason: 'syntax' });
   }
-  const defect = scan(text);
+  const defect = scan(text, tolerance);
   return defect === undefined ? ok(value) : err(defect);
 }
 
@@ -40,7 +47,7 @@ const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 
 /** Walks text that `JSON.parse` has accepted, so the grammar needs no second check. */
-function scan(text: string): JsonDefect | undefined {
+function scan(text: string, { lossy, maxDepth }: JsonTolerance): JsonDefect | undefined {
   const frames: (Set<string> | undefined)[] = []; // one per open object (its keys) or array (undefined)
   let keys: Set<string> | undefined;
   let expectsKey = false;
@@ -49,7 +56,7 @@ function scan(text: string): JsonDefect | undefined {
     if (code === QUOTE) {
       const end = endOfString(text, at);
       const raw = text.slice(at, end);
-      if (!isWellFormedLiteral(raw)) return { reason: 'lone_surrogate' };
+      if (!lossy && !isWellFormedLiteral(raw)) return { reason: 'lone_surrogate' };
       if (expectsKey && keys !== undefined) {
         const key = raw.includes('\\') ? (JSON.parse(raw) as string) : raw.slice(1, -1);
         if (key === '__proto__') return { reason: 'forbidden_key', key };
@@ -62,7 +69,7 @@ function scan(text: string): JsonDefect | undefined {
       keys = code === OPEN_BRACE ? new Set() : undefined;
       expectsKey = code === OPEN_BRACE;
       frames.push(keys);
-      if (frames.length > MAX_DEPTH) return { reason: 'too_deep', limit: MAX_DEPTH };
+      if (frames.length > maxDepth) return { reason: 'too_deep', limit: maxDepth };
       at++;
     } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
       frames.pop();
@@ -76,7 +83,10 @@ function scan(text: string): JsonDefect | undefined {
       const end = endOfNumber(text, at);
       const literal = text.slice(at, end);
       const number = Number(literal);
-      if (!Number.isFinite(number) || (Number.isInteger(number) && !Number.isSafeInteger(number))) {
+      if (
+        !lossy &&
+        (!Number.isFinite(number) || (Number.isInteger(number) && !Number.isSafeInteger(number)))
+      ) {
         return { reason: 'unsafe_number', literal: literal.slice(0, 32) };
       }
       at = end;

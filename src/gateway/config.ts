@@ -2,11 +2,18 @@ import { z } from 'zod';
 import { parseAgentName, parseUpstreamName, SallyportError } from '../base/index.ts';
 
 const loopbackUrl = /^https?:\/\//;
-const agentName = z.string().refine((name) => parseAgentName(name) !== undefined, {
-  error: 'must be lower-case letters, digits and inner hyphens, at most 63 characters',
+const NAME_RULE = 'must be lower-case letters, digits and inner hyphens, at most 63 characters';
+const agentName = z.string().transform((name, context) => {
+  const parsed = parseAgentName(name);
+  if (parsed !== undefined) return parsed;
+  context.addIssue({ code: 'custom', message: NAME_RULE });
+  return z.NEVER;
 });
-const upstreamName = z.string().refine((name) => parseUpstreamName(name) !== undefined, {
-  error: 'must be lower-case letters, digits and inner hyphens, at most 63 characters',
+const upstreamName = z.string().transform((name, context) => {
+  const parsed = parseUpstreamName(name);
+  if (parsed !== undefined) return parsed;
+  context.addIssue({ code: 'custom', message: NAME_RULE });
+  return z.NEVER;
 });
 const trustDomain = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,253}$/, {
   error: 'must be a lower-case SPIFFE trust domain such as "agents.example.org"',
@@ -19,7 +26,7 @@ const label = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, { error: 'must be a low
 
 const Listener = z.strictObject({
   host: z.string().default('127.0.0.1').describe('Address to bind; loopback unless you say otherwise.'),
-  port: z.int().min(0).max(65535).describe('TCP port; 0 takes a free one.'),
+  port: z.int().min(1).max(65535).describe('TCP port.'),
 });
 
 const Owner = z.strictObject({
@@ -197,9 +204,10 @@ export function parseConfig(value: unknown, source: string): Config {
 /** What a schema cannot say: names that must be unique or must exist, dangers that depend on each other. */
 function crossCheck(config: Config): string[] {
   const problems: string[] = [];
-  const upstreams = new Set(config.upstreams.map((upstream) => upstream.name));
-  const agents = new Set(config.agents.map((agent) => agent.name));
+  const upstreams = new Set<string>(config.upstreams.map((upstream) => upstream.name));
+  const agents = new Set<string>(config.agents.map((agent) => agent.name));
   const labels = new Set(config.labels);
+  if (agents.has('sallyport')) problems.push('agents: "sallyport" is the name of the gateway itself; choose another');
   if (upstreams.size < config.upstreams.length) problems.push('upstreams: two have the same name');
   if (agents.size < config.agents.length) problems.push('agents: two have the same name');
   for (const agent of config.agents) {

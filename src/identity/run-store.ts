@@ -22,12 +22,18 @@ export type OpenRefusal = 'key_in_use' | 'parent_over' | 'calls_exhausted';
 export interface RunStore {
   /**
    * Makes a run live. Takes `envelope.maxCalls` from the parent's remaining calls in the same step. Refuses a
-   * key that this agent has used for another run, also one that ended long ago. Durable when it resolves.
+   * key that stands for another run of this agent; `findByKey` is asked before. Durable when it resolves.
    */
   open(run: Run): Promise<Result<void, OpenRefusal>>;
 
-  /** The run that a key stands for, live or over. */
-  findByKey(agent: AgentName, key: KeyThumbprint): Promise<{ run: Run; state: RunState } | undefined>;
+  /**
+   * The run that a key stands for, live or over. `forgotten`: the agent used the key for a run that ended so
+   * long ago that the store no longer holds it; such a key is dead for good.
+   */
+  findByKey(
+    agent: AgentName,
+    key: KeyThumbprint,
+  ): Promise<{ run: Run; state: RunState } | 'forgotten' | undefined>;
 
   find(id: RunId): Promise<{ run: Run; state: RunState } | undefined>;
 

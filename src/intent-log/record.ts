@@ -1,6 +1,6 @@
-import type { CallId, JsonObject, RunId } from '../base/index.ts';
+import type { AgentName, CallId, JsonObject, RunId } from '../base/index.ts';
 import type { DenyCode } from '../cedar/index.ts';
-import type { Evidence, Owner } from '../identity/index.ts';
+import type { Envelope, Evidence, KeyThumbprint, Owner, SpiffeId } from '../identity/index.ts';
 
 /** Version of the record format (docs/log-format.md). A reader refuses a version it does not know. */
 export const RECORD_VERSION = 1;
@@ -55,17 +55,17 @@ export type BootRecord = { readonly type: 'boot'; readonly version: string; read
 export type RunOpenRecord = {
   readonly type: 'run.open';
   readonly run: RunId;
-  readonly spiffeId: string;
-  readonly agent: string;
+  readonly spiffeId: SpiffeId;
+  readonly agent: AgentName;
   readonly owner: Owner;
   readonly environment: string;
   readonly root: RunId;
   readonly parent?: RunId;
   readonly depth: number;
-  readonly key: string;
+  readonly key: KeyThumbprint;
   readonly purpose: string;
   readonly taskDigest?: string;
-  readonly envelope: JsonObject;
+  readonly envelope: Envelope;
   readonly evidence: Evidence;
   readonly issuedAt: number;
 };

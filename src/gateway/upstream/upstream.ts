@@ -30,7 +30,10 @@ export type StreamEvent = {
   readonly retry?: number;
 };
 
-/** What came back. `status` and `session` are the upstream's own. */
+/**
+ * What came back. `status` and `session` are the upstream's own. Whoever takes a `stream` must iterate it or
+ * abort the signal it was asked for with: an open stream holds a connection.
+ */
 export type Answer = {
   readonly status: number;
   readonly session?: string;
@@ -70,8 +73,13 @@ export class UpstreamError extends Error {
 export interface Upstream extends AsyncDisposable {
   readonly name: UpstreamName;
   send(outgoing: Outgoing): Promise<Answer>;
-  /** Asks the server for what it offers, outside any run: for pinning. Bounded in pages and time. */
-  describe(): Promise<UpstreamDescription>;
+  /**
+   * Asks the server for what it offers, outside any run: for pinning. Bounded in pages and time. `authorize`
+   * gives the `Authorization` value for each message where the server wants one.
+   */
+  describe(
+    authorize?: (message: JsonRpcMessage) => Promise<string | undefined>,
+  ): Promise<UpstreamDescription>;
   /** Ends what the upstream holds for a run: its child process, its sessions. */
   endRun(run: RunId): Promise<void>;
 }

@@ -1,0 +1,89 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Address, RunGrant } from './load-protocol.ts';
+import { type NodeChild, startNode } from './node-child.ts';
+import { gatewayConfig, policyText } from './sallyport-config.ts';
+
+/** The gateway as a target. Disposing ends it and removes its folder. */
+export type RunningSallyport = AsyncDisposable & { readonly address: Address; readonly pid: number };
+
+const START_PATIENCE_MILLISECONDS = 20_000;
+
+/** Starts the real gateway with everything on, in front of `upstreamUrl`, with a data folder of its own. */
+export async function startSallyport(
+  upstreamUrl: string,
+  nodeFlags: readonly string[],
+): Promise<RunningSallyport> {
+  const folder = await mkdtemp(join(tmpdir(), 'sallyport-bench-'));
+  const [agentPort, adminPort] = [await freePort(), await freePort()];
+  const base = `http://127.0.0.1:${agentPort}`;
+  const grant = createGrant(base);
+  const config = gatewayConfig({ folder, base, agentPort, adminPort, upstreamUrl, grant });
+  await mkdir(join(folder, 'policies'));
+  await writeFile(join(folder, 'policies', 'bench.cedar'), policyText());
+  await writeFile(join(folder, 'jwks.json'), JSON.stringify({ keys: [publicHalf(grant.issuerKey)] }));
+  await writeFile(join(folder, 'config.json'), JSON.stringify(config));
+  const flags = ['--conditions=source', ...nodeFlags];
+  const child = startNode('src/cli/main.ts', ['serve', '--config', join(folder, 'config.json')], flags);
+  const stop = async () => {
+    await child[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    await untilHealthy(child, base);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const address = { name: 'sallyport', url: `${base}/mcp/bench`, grant };
+  return { address, pid: child.pid, [Symbol.asyncDispose]: stop };
+}
+
+async function untilHealthy(child: NodeChild, base: string): Promise<void> {
+  let said = '';
+  child.process.stdout?.on('data', (chunk: Buffer) => {
+    if (said.length < 2000) said += chunk.toString();
+  });
+  const deadline = performance.now() + START_PATIENCE_MILLISECONDS;
+  while (performance.now() < deadline && child.process.exitCode === null) {
+    const healthy = await fetch(`${base}/healthz`).then(
+      (response) => response.ok,
+      () => false,
+    );
+    if (healthy) return;
+    await pause(20);
+  }
+  throw new Error(`the gateway did not become healthy: ${said.slice(0, 2000)}${child.complaints()}`);
+}
+
+function createGrant(base: string): RunGrant {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return {
+    tokenUrl: `${base}/oauth/token`,
+    resource: `${base}/mcp`,
+    issuer: 'https://issuer.bench.example',
+    subject: 'bench-workload',
+    audience: base,
+    purpose: 'bench',
+    issuerKey: { ...privateKey.export({ format: 'jwk' }), kid: 'bench-1' },
+  };
+}
+
+function publicHalf({ kty, crv, x, y, kid }: RunGrant['issuerKey']) {
+  return { kty, crv, x, y, kid, alg: 'ES256', use: 'sig' };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port was bound');
+  return address.port;
+}

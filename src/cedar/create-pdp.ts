@@ -1,0 +1,122 @@
+import { allowsTool, type Run } from '../identity/index.ts';
+import type { Catalogue } from './catalogue.ts';
+import { type ContextInput, paramsOf } from './context.ts';
+import type { Decision, Forbid, Permit } from './decision.ts';
+import { encodeArgs } from './encode-args.ts';
+import { createEngine, type EngineDeps } from './engine.ts';
+import { interpret, refuse } from './interpret.ts';
+import { createLru } from './lru.ts';
+import { paramOf } from './mcp-methods.ts';
+import type { ActionModel } from './model.ts';
+import type { AuthorizationRequest, Pdp } from './pdp.ts';
+import { type PolicySet, parsePolicySet, policyError } from './policy-set.ts';
+import type { PolicySource } from './policy-text.ts';
+import { ask, type Slice } from './slice.ts';
+import { createSlices } from './slices.ts';
+import { createVisibility } from './visible-tools.ts';
+
+/** Decisions kept, and the longest question that is kept: about 16 MB at worst. */
+const MAX_CACHED = 8_192;
+const MAX_CACHED_LENGTH = 1_024;
+
+/**
+ * Parses and validates policies and starts an engine for them. Throws `ERR_POLICY_INVALID`,
+ * `ERR_CATALOGUE_INVALID` or `ERR_PDP_SELF_TEST`.
+ */
+export function createPdp(
+  input: { catalogue: Catalogue; policies: readonly PolicySource[] },
+  deps?: EngineDeps,
+): Pdp {
+  const set = parsePolicySet(input.policies, input.catalogue, deps?.load);
+  if (!set.ok) throw policyError(set.error);
+  return createPdpFor(set.value, deps);
+}
+
+/** As `createPdp`, for policies that were parsed. */
+export function createPdpFor({ policies, model, revision }: PolicySet, deps?: EngineDeps): Pdp {
+  const engine = createEngine(deps);
+  const slices = createSlices(policies, model);
+  const cache = createLru<Decision>(MAX_CACHED);
+
+  function decideLink(slice: Slice, input: ContextInput): Decision {
+    if (!slice.hasPermit)
+      return refuse('not_permitted', revision, 'no permit is about this run, action and resource');
+    const { query, key } = ask(slice, input);
+    const cacheKey = `${slice.unit.id} ${key}`;
+    const known = cache.get(cacheKey);
+    if (known !== undefined) return known;
+    const verdict = engine.evaluate(slice.unit, query);
+    if (verdict.kind === 'decided' && verdict.errors.length > 0 && isGarbled(slice.action, input)) {
+      return refuse('unreadable', revision, verdict.errors.join('; '));
+    }
+    const approve = () => (slice.approved === undefined ? verdict : engine.evaluate(slice.approved, query));
+    const decision = interpret(verdict, slice.policies, revision, approve);
+    const isPure = decision.effect === 'permit' || decision.code !== 'pdp_failed';
+    if (isPure && cacheKey.length <= MAX_CACHED_LENGTH) cache.set(cacheKey, decision);
+    return decision;
+  }
+
+  function decideAction(
+    request: AuthorizationRequest,
+    action: ActionModel,
+    facts: Pick<ContextInput, 'encoded' | 'params'>,
+  ): Decision {
+    const { chain } = request.caller;
+    const input = { request, ...facts };
+    const [self, ...ancestors] = chain;
+    let decision = decideLink(slices.find(action, self), { ...input, run: self });
+    for (const run of ancestors) {
+      if (decision.effect === 'forbid') return decision;
+      const next = decideLink(slices.find(action, run), { ...input, run });
+      decision = next.effect === 'permit' ? both(decision, next) : ofAncestor(run, next);
+    }
+    return decision;
+  }
+
+  function decide(request: AuthorizationRequest): Decision {
+    const { target, caller } = request;
+    const upstream = model.upstreams.get(target.upstream);
+    if (target.kind === 'tool') {
+      const allows = ({ envelope }: Run) => allowsTool(envelope.tools, target.upstream, target.tool);
+      if (!caller.chain.every(allows)) return refuse('outside_envelope', revision);
+      const action = upstream?.tools.get(target.tool);
+      if (action?.args === undefined) return refuse('not_permitted', revision, 'unknown tool');
+      return decideAction(request, action, { encoded: encodeArgs(action.args, target.args) });
+    }
+    if (upstream === undefined) return refuse('not_permitted', revision, 'unknown upstream');
+    const action = upstream.methods.get(target.method);
+    if (action === undefined) return refuse('unknown_method', revision);
+    const params = paramsOf(paramOf(target.method), target.params);
+    if (params === undefined)
+      return refuse('unreadable', revision, 'params.uri or params.name is not fit for policy');
+    return decideAction(request, action, { params });
+  }
+
+  return {
+    revision,
+    decide(request) {
+      try {
+        return decide(request);
+      } catch (error) {
+        return refuse('pdp_failed', revision, String(error));
+      }
+    },
+    visibleTools: createVisibility(model.upstreams, slices),
+  };
+}
+
+function both(a: Permit, b: Permit): Permit {
+  return { ...a, policies: [...new Set([...a.policies, ...b.policies])].sort() };
+}
+
+function ofAncestor({ spiffeId }: Run, refusal: Forbid): Forbid {
+  const about = `decided for the ancestor ${spiffeId}`;
+  return { ...refusal, detail: refusal.detail === undefined ? about : `${about}: ${refusal.detail}` };
+}
+
+/** Did the call leave out a required argument, or send a value that Cedar cannot hold? Then errors are its own. */
+function isGarbled({ args }: ActionModel, { encoded }: ContextInput): boolean {
+  if (args === undefined || encoded === undefined) return false;
+  if (encoded.info.unmapped.length > 0) return true;
+  return [...args.fields].some(([name, field]) => field.required && !Object.hasOwn(encoded.args, name));
+}

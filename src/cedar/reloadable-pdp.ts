@@ -1,0 +1,132 @@
+import { watch } from 'node:fs';
+import { err, ok, type Result } from '../base/index.ts';
+import type { Catalogue } from './catalogue.ts';
+import { createPdpFor } from './create-pdp.ts';
+import type { PolicyRevision } from './decision.ts';
+import type { EngineDeps } from './engine.ts';
+import type { Pdp } from './pdp.ts';
+import { readPolicyFolder } from './policy-folder.ts';
+import { parsePolicySet, policyError } from './policy-set.ts';
+import type { Problem } from './policy-text.ts';
+
+/** The revision now in force, or why the old one still is. */
+export type Reloaded = Result<PolicyRevision, readonly Problem[]>;
+
+export type Loaded = {
+  readonly revision: PolicyRevision;
+  /** Ids, sorted. */
+  readonly policies: readonly string[];
+  readonly warnings: readonly string[];
+};
+
+/** A PDP whose policies can change under it: whole sets only, and a bad one leaves the old in force. */
+export interface ReloadablePdp extends Pdp, AsyncDisposable {
+  /** What is in force. */
+  readonly loaded: Loaded;
+  /** Reads the folder again, for another catalogue if one is given. Runs one at a time, in the order of calls. */
+  reload(catalogue?: Catalogue): Promise<Reloaded>;
+}
+
+export type OpenPdpOptions = {
+  readonly folder: string;
+  readonly catalogue: Catalogue;
+  /** Told of every reload that a change in the folder caused. */
+  readonly onReload?: (result: Reloaded) => void;
+  /** How long the folder must be quiet before it is read; 0 does not watch it. Milliseconds. */
+  readonly quietMillis?: number;
+  readonly engine?: EngineDeps;
+};
+
+const QUIET_MILLIS = 100;
+
+/**
+ * Opens the policies of a folder and follows its changes. Throws what `createPdp` throws.
+ */
+export async function openPdp(options: OpenPdpOptions): Promise<ReloadablePdp> {
+  const { folder, onReload, quietMillis = QUIET_MILLIS, engine } = options;
+  let catalogue = options.catalogue;
+  const first = await load(folder, catalogue, engine);
+  if (!first.ok) throw policyError(first.error);
+  let current = first.value;
+  let queue: Promise<unknown> = Promise.resolve();
+
+  async function swap(): Promise<Reloaded> {
+    const result = await load(folder, catalogue, engine).catch((error) => err([atFolder(folder, error)]));
+    if (!result.ok) return result;
+    current = result.value;
+    return ok(current.pdp.revision);
+  }
+
+  function reload(next?: Catalogue): Promise<Reloaded> {
+    catalogue = next ?? catalogue; // kept even if the policies do not fit it yet: they are then mended for it
+    const result = queue.then(swap);
+    queue = result;
+    return result;
+  }
+
+  const follower =
+    quietMillis > 0
+      ? follow(folder, quietMillis, (error) => {
+          const result = error === undefined ? reload() : Promise.resolve(err([atFolder(folder, error)]));
+          result.then(onReload, () => undefined);
+        })
+      : undefined;
+  return {
+    get revision() {
+      return current.pdp.revision;
+    },
+    get loaded() {
+      return current.loaded;
+    },
+    decide: (request) => current.pdp.decide(request),
+    visibleTools: (...facts) => current.pdp.visibleTools(...facts),
+    reload,
+    async [Symbol.asyncDispose]() {
+      follower?.close();
+      await queue;
+    },
+  };
+}
+
+type Loading = { readonly pdp: Pdp; readonly loaded: Loaded };
+
+async function load(
+  folder: string,
+  catalogue: Catalogue,
+  engine: EngineDeps | undefined,
+): Promise<Result<Loading, readonly Problem[]>> {
+  const sources = await readPolicyFolder(folder);
+  if (!sources.ok) return sources;
+  const set = parsePolicySet(sources.value, catalogue, engine?.load);
+  if (!set.ok) return set;
+  const { revision, policies, warnings } = set.value;
+  const ids = policies.map((policy) => policy.id).sort();
+  return ok({ pdp: createPdpFor(set.value, engine), loaded: { revision, policies: ids, warnings } });
+}
+
+/** Calls back once the folder has been quiet for a while after a change, or when it cannot be followed any more. */
+function follow(folder: string, quietMillis: number, onChange: (error?: unknown) => void): { close(): void } {
+  let timer: NodeJS.Timeout | undefined;
+  const watcher = watch(folder, { persistent: false });
+  watcher.on('change', () => {
+    clearTimeout(timer);
+    timer = setTimeout(onChange, quietMillis).unref();
+  });
+  watcher.on('error', onChange);
+  return {
+    close() {
+      clearTimeout(timer);
+      watcher.close();
+    },
+  };
+}
+
+/** What fails outside of the policies' own text: the folder, the catalogue, the engine. */
+function atFolder(folder: string, error: unknown): Problem {
+  return {
+    file: folder,
+    line: 1,
+    column: 1,
+    message: error instanceof Error ? error.message : String(error),
+  };
+}

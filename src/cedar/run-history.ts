@@ -1,0 +1,28 @@
+import type { Run } from '../identity/index.ts';
+import type { RunFacts } from './run-facts.ts';
+
+/** How a request that was counted as in flight ended. */
+export type Leaving =
+  | { readonly kind: 'refused' }
+  | { readonly kind: 'forwarded'; readonly isToolCall: boolean; readonly labels: readonly string[] };
+
+/**
+ * What runs have done, as policy facts. Operations on one delegation tree are serialisable. A rejected promise
+ * means "not known": refuse.
+ */
+export interface RunHistory {
+  /**
+   * Counts a request as in flight and returns the facts as they were just before, so that of two parallel
+   * requests at least one sees the other.
+   */
+  enter(run: Run): Promise<RunFacts>;
+
+  /** The facts as they are, without a request: for filtering lists. */
+  facts(run: Run): Promise<RunFacts>;
+
+  /** Ends what `enter` began. The labels are on the whole delegation tree before this resolves. */
+  leave(run: Run, leaving: Leaving): Promise<void>;
+
+  /** Drops what is kept for runs that are over. Labels stay while any run of the tree lives. */
+  close(runs: readonly Run[]): Promise<void>;
+}

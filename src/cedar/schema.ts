@@ -1,0 +1,86 @@
+import type { ActionType, EntityType, SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
+import { type CedarRecord, NAMESPACE, toCedarRecord } from './arg-types.ts';
+import type { Catalogue } from './catalogue.ts';
+import { type Cedar, loadCedar } from './cedar-wasm.ts';
+import { type ActionModel, createModel, type PolicyModel } from './model.ts';
+import { COMMON_TYPES, ENTITY_TYPES, METHOD_GROUPS, qualified, recordOf, toolContext } from './vocabulary.ts';
+
+/**
+ * The schema that policies are validated against. Every tool group can be applied by itself, so that a policy
+ * about a group is legal while no tool is in it, and may read only what every tool has.
+ */
+export function schemaForPolicies(model: PolicyModel): SchemaJson<string> {
+  const actions: Record<string, ActionType<string>> = {};
+  for (const [group, parents] of model.groups) {
+    const isApplicable = !Object.hasOwn(METHOD_GROUPS, group);
+    actions[group] = {
+      ...memberOf(parents),
+      ...(isApplicable ? appliesTo(qualified('Tool'), toolContext(recordOf({}))) : {}),
+    };
+  }
+  for (const { tools, methods } of model.upstreams.values()) {
+    for (const action of [...tools.values(), ...methods.values()]) {
+      actions[action.action] = {
+        ...memberOf(action.parents),
+        ...appliesTo(action.resource.type, contextForPolicies(action)),
+      };
+    }
+  }
+  return {
+    [NAMESPACE]: {
+      commonTypes: COMMON_TYPES,
+      entityTypes: { ...standardTypes(), ...enumTypes(model) },
+      actions,
+    },
+  };
+}
+
+/** The same in Cedar's schema syntax, for people to read. */
+export function schemaText(catalogue: Catalogue, cedar: Cedar = loadCedar()): string {
+  const answer = cedar.schemaToText(schemaForPolicies(createModel(catalogue)));
+  if (answer.type === 'failure') throw new TypeError(answer.errors.map((error) => error.message).join('; '));
+  return answer.text;
+}
+
+/** Policies may read a required argument without `has`. */
+function contextForPolicies({ args, context }: ActionModel): CedarRecord {
+  return args === undefined ? context : toolContext(toCedarRecord(args, 'declared'));
+}
+
+export function memberOf(groups: readonly string[]): Pick<ActionType<string>, 'memberOf'> {
+  return groups.length === 0 ? {} : { memberOf: groups.map((id) => ({ id })) };
+}
+
+/** Who, on what, with which facts. Context records that have a name in the schema are referred to by it. */
+function appliesTo(resourceType: string, context: CedarRecord): Pick<ActionType<string>, 'appliesTo'> {
+  const named = new Map<unknown, string>(Object.entries(COMMON_TYPES).map(([name, type]) => [type, name]));
+  const attributes = Object.entries(context.attributes).map(([attribute, type]) => {
+    const name = named.get(type);
+    return [attribute, name === undefined ? type : { type: name }] as const;
+  });
+  return {
+    appliesTo: {
+      principalTypes: [qualified('AgentRun')],
+      resourceTypes: [resourceType],
+      context: recordOf(Object.fromEntries(attributes)),
+    },
+  };
+}
+
+function standardTypes(): Record<string, EntityType<string>> {
+  return Object.fromEntries(
+    Object.entries(ENTITY_TYPES).map(([name, { parents, attributes }]) => [
+      name,
+      { memberOfTypes: [...parents], shape: recordOf(attributes) },
+    ]),
+  );
+}
+
+function enumTypes({ enums }: PolicyModel): Record<string, EntityType<string>> {
+  return Object.fromEntries([...enums].map(([name, values]) => [name, enumType(values)]));
+}
+
+/** Cedar has no empty enum: a list without entries gets one that nothing can be. */
+export function enumType(values: ReadonlySet<string>): EntityType<string> {
+  return { enum: values.size === 0 ? ['(none)'] : [...values] };
+}

@@ -1,0 +1,29 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { SallyportError } from '../base/index.ts';
+import { type Config, parseConfig } from '../gateway/index.ts';
+
+/**
+ * Reads a configuration file. Relative folders in it are relative to the file.
+ * Throws `ERR_CONFIG_INVALID` with everything that is wrong at once.
+ */
+export async function loadConfig(file: string): Promise<Config> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new SallyportError('ERR_CONFIG_INVALID', `cannot read ${file} (${error.code ?? 'unknown error'})`, {
+      cause: error,
+    });
+  });
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : 'syntax error';
+    throw new SallyportError('ERR_CONFIG_INVALID', `${file} is not JSON: ${detail}`, { cause: error });
+  }
+  return resolveFolders(parseConfig(value, file), dirname(resolve(file)));
+}
+
+/** Makes the folders of a configuration absolute. */
+export function resolveFolders(config: Config, base: string): Config {
+  return { ...config, data: resolve(base, config.data), policies: resolve(base, config.policies) };
+}

@@ -1,0 +1,195 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseRunId, SallyportError } from '../base/index.ts';
+import {
+  type AuditReport,
+  auditLog,
+  buildCausalTree,
+  type CausalCall,
+  type CausalRun,
+  type CausalTree,
+  parseVerifierKey,
+  type VerifierKey,
+} from '../intent-log/index.ts';
+import { type LogReader, openLogReader } from '../storage/index.ts';
+
+export type LogCommand = { readonly folder: string; readonly out: (line: string) => void };
+
+export type VerifyCommand = LogCommand & {
+  /** The public key (C2SP verifier key) from a place the folder's owner cannot write; else the folder's own. */
+  readonly key?: string;
+  /** A file with a checkpoint kept from earlier, which the log must still contain. */
+  readonly checkpoint?: string;
+};
+
+const NEWEST_RUNS = 100;
+/** A running gateway signs every second; wait for it that long and a bit, in milliseconds. */
+const CHECKPOINT_PATIENCE = 2500;
+
+/** Prints the newest runs, newest first. Exit code 0. */
+export function logList({ folder, out }: LogCommand): number {
+  using reader = openLogReader(folder);
+  const runs = reader.runs(NEWEST_RUNS);
+  for (const { run, state, openedAt, calls, denials } of runs) {
+    const who = `${printable(run.agent)} (${printable(run.intent.purpose)})`;
+    const counts = `${calls} forwarded, ${denials} denied`;
+    const parent = run.parent === undefined ? '' : `  of ${run.parent}`;
+    out(
+      `${run.id}  ${openedAt}  ${state.padEnd(7)}  ${who}  owner ${printable(run.owner.name)}  ${counts}${parent}`,
+    );
+  }
+  if (runs.length === 0) out('no runs in the log');
+  return 0;
+}
+
+/** Prints the delegation tree of a run, call by call. Exit code 0, or 1 when the log has no such run. */
+export function logShow(run: string, { folder, out }: LogCommand): number {
+  const id = parseRunId(run);
+  if (id === undefined) {
+    out(`${printable(run)} is not a run id; "sallyport log list" shows those in the log`);
+    return 1;
+  }
+  using reader = openLogReader(folder);
+  const tree = buildCausalTree(reader.tree(id), id);
+  if (tree === undefined) {
+    out(`no run ${id} in the log; "sallyport log list" shows those that are`);
+    return 1;
+  }
+  for (const line of renderCausalTree(tree)) out(line);
+  return 0;
+}
+
+/** Verifies the log offline and prints the answer. Exit code 0 verified, 1 failed, 2 cannot be decided. */
+export async function logVerify(command: VerifyCommand): Promise<number> {
+  using reader = openLogReader(command.folder);
+  const key = verifierKeyOf(command, reader);
+  const known =
+    command.checkpoint === undefined ? reader.publishedCheckpoint() : readCheckpoint(command.checkpoint);
+  const upTo = await signedEnd(reader);
+  const report = auditLog(reader, {
+    key,
+    ...(known === undefined ? {} : { known }),
+    ...(upTo === undefined ? {} : { upTo }),
+  });
+  for (const line of renderReport(report)) command.out(line);
+  return { verified: 0, failed: 1, undecided: 2 }[report.verdict];
+}
+
+/** The answer of an audit as lines. */
+export function renderReport(report: AuditReport): string[] {
+  const { verdict, findings, records, checkpoint, counts, open } = report;
+  const root = checkpoint && Buffer.from(checkpoint.root, 'base64url').toString('base64');
+  const head =
+    checkpoint && `checkpoint ${printable(checkpoint.origin)} size ${checkpoint.size} root ${root}`;
+  const answer = { verified: 'verified', failed: 'FAILED', undecided: 'cannot be decided' }[verdict];
+  const lines = [
+    `log ${answer}: ${records} records, ${head ?? 'no checkpoint that holds'}`,
+    ...findings.map(({ idx, what }) => `  at ${idx}: ${printable(what)}`),
+    `  ${counts.intents} intents, ${counts.outcomes} outcomes, ${counts.refusals} refusals, ${open.length} open`,
+    ...open.map(({ call, run, idx }) => `  open: call ${call} of run ${run}, record ${idx}`),
+  ];
+  return lines.map(escapeInvisible);
+}
+
+/** A delegation tree as lines for a terminal; nothing that an agent or a server chose can move the cursor. */
+export function renderCausalTree({ root, asked }: CausalTree): string[] {
+  return renderRun(root, asked === root.opened.run ? undefined : asked).map(escapeInvisible);
+}
+
+/** Text from outside as it may be printed: control, bidi and invisible characters as escapes, long text cut. */
+export function printable(text: string): string {
+  return escapeInvisible(text.length > 300 ? `${text.slice(0, 300)}…` : text);
+}
+
+function escapeInvisible(line: string): string {
+  return line.replace(UNPRINTABLE, (char) => `\\u{${char.codePointAt(0)?.toString(16)}}`);
+}
+
+const UNPRINTABLE = /[\p{C}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}]/gu;
+
+function renderRun(run: CausalRun, asked: string | undefined): string[] {
+  const { opened, closed, at, steps } = run;
+  const who = `${printable(opened.agent)} (${printable(opened.purpose)}), owner ${printable(opened.owner.name)}`;
+  const head = `run ${opened.run}${opened.run === asked ? ' (asked for)' : ''}  ${who}, attested by ${printable(opened.evidence.attestor)}, ${at}`;
+  const end =
+    closed === undefined
+      ? 'still open'
+      : `${closed.state} by ${printable(closed.by)}: ${printable(closed.reason)}, ${closed.at}`;
+  const parts = [
+    ...steps.map((step) => (step.kind === 'run' ? renderRun(step, asked) : renderCall(step))),
+    [end],
+  ];
+  return [head, ...parts.flatMap((lines, i) => branch(lines, i === parts.length - 1))];
+}
+
+function branch(lines: readonly string[], isLast: boolean): string[] {
+  return lines.map((line, i) => {
+    if (i === 0) return `${isLast ? '└─' : '├─'} ${line}`;
+    return `${isLast ? '  ' : '│ '} ${line}`;
+  });
+}
+
+function renderCall(call: CausalCall): string[] {
+  const mark = call.effect === 'permit' ? '✓' : '✗';
+  const lines = [`${mark} ${nameOf(call)}  ${why(call)}`];
+  const { outcome } = call;
+  if (call.effect !== 'permit') return lines;
+  if (outcome === undefined) return [...lines, '  no outcome yet'];
+  const credential =
+    outcome.credential === undefined ? 'no credential' : `credential ${printable(outcome.credential)}`;
+  const labels = outcome.labels.length === 0 ? '' : `, labels ${printable(outcome.labels.join(' '))}`;
+  const detail = outcome.detail === undefined ? '' : `: ${printable(outcome.detail)}`;
+  return [...lines, `  ${outcome.status}, ${milliseconds(outcome.micros)}, ${credential}${labels}${detail}`];
+}
+
+function nameOf({ subject }: CausalCall): string {
+  if (subject === undefined) return '(no subject)';
+  const { upstream, method, tool } = subject;
+  return tool === undefined ? printable(`${upstream} ${method}`) : printable(`${upstream}/${tool}`);
+}
+
+function why({ effect, policies, code, reason, detail, micros }: CausalCall): string {
+  const parts: string[] = [effect === 'refused' ? 'refused before policy' : effect];
+  if (code !== undefined) parts.push(printable(code));
+  if (policies.length > 0) parts.push(`[${printable(policies.join(' '))}]`);
+  if (reason !== undefined) parts.push(`"${printable(reason)}"`);
+  if (detail !== undefined) parts.push(`(${printable(detail)})`);
+  if (micros !== undefined) parts.push(milliseconds(micros));
+  return parts.join(' ');
+}
+
+function milliseconds(micros: number): string {
+  return `${(micros / 1000).toFixed(1)} ms`;
+}
+
+function verifierKeyOf({ folder, key }: VerifyCommand, reader: LogReader): VerifierKey {
+  const text = key ?? reader.verifierKey;
+  const parsed = text === undefined ? undefined : parseVerifierKey(text);
+  if (parsed !== undefined) return parsed;
+  throw new SallyportError(
+    'ERR_KEY_INVALID',
+    `${folder}/log-public-key is missing or is not a verifier key; pass the key that was handed out`,
+  );
+}
+
+function readCheckpoint(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    throw new SallyportError('ERR_DATA_FOLDER', `${path} cannot be read (${code}); name a checkpoint file`, {
+      cause: error,
+    });
+  }
+}
+
+/** How far a log that is being written is signed for; undefined when nobody signs for its end any more. */
+async function signedEnd(reader: LogReader): Promise<number | undefined> {
+  const end = reader.end();
+  for (let waited = 0; waited <= CHECKPOINT_PATIENCE; waited += 100) {
+    const signed = reader.signedSize();
+    if (signed >= end) return signed;
+    if (waited < CHECKPOINT_PATIENCE) await sleep(100);
+  }
+  return undefined;
+}

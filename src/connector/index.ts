@@ -1,0 +1,3 @@
+export { type AssertionClaims, assertionFromKeyFile } from './attest-key.ts';
+export type { ConnectorLog } from './bridge.ts';
+export { type ConnectorOptions, runConnector } from './connector.ts';

@@ -1,0 +1,94 @@
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { z } from 'zod';
+import { parseRunId, type RunId } from '../../base/index.ts';
+import type { Run } from '../../identity/index.ts';
+import { RevokeRequest, type RevokeResult, type RunList, type Status } from './contract.ts';
+
+/** What the admin plane may do to the gateway. */
+export type AdminPorts = {
+  /** The operator behind an `Authorization` header, or undefined. */
+  readonly operator: (authorization: string | undefined) => Promise<string | undefined>;
+  readonly liveRuns: () => Promise<readonly Run[]>;
+  /** Ends a run and its descendants; resolves when it is durable and in force. */
+  readonly revoke: (run: RunId, by: string, reason: string) => Promise<readonly Run[]>;
+  readonly status: () => Promise<Status>;
+  /** `Host` values that are ours: anything else is DNS rebinding. */
+  readonly allowedHosts: ReadonlySet<string>;
+  readonly log: Logger;
+};
+
+/** The admin plane: its own listener, every route but `/healthz` for operators only. */
+export function createAdminPlane(ports: AdminPorts): FastifyInstance {
+  const app = Fastify({ logger: false, bodyLimit: 64 * 1024, requestTimeout: 10_000 });
+
+  app.addHook('onRequest', async (request, reply) => {
+    if (!ports.allowedHosts.has(request.headers.host ?? '')) {
+      return refuse(reply, 421, 'host header is not one of this listener; use the configured address');
+    }
+    if (request.headers.origin !== undefined) {
+      return refuse(reply, 403, 'requests from web pages are not accepted here');
+    }
+    return undefined;
+  });
+
+  app.get('/healthz', async () => ({ status: 'ok' }));
+
+  app.register(async (operators) => {
+    operators.addHook('onRequest', async (request, reply) => {
+      const operator = await ports.operator(request.headers.authorization);
+      if (operator === undefined) return refuse(reply, 401, 'operator token is missing or not valid');
+      operatorOf.set(request, operator);
+      return undefined;
+    });
+    operatorRoutes(operators, ports);
+  });
+
+  app.setErrorHandler((error, _request, reply) => {
+    const status = (error as { statusCode?: number }).statusCode ?? 500;
+    if (status >= 500) ports.log.error({ err: error }, 'admin request failed');
+    return refuse(
+      reply,
+      status,
+      status < 500 ? (error as Error).message : 'internal error; see the gateway log',
+    );
+  });
+  return app;
+}
+
+const operatorOf = new WeakMap<FastifyRequest, string>();
+
+function operatorRoutes(app: FastifyInstance, ports: AdminPorts): void {
+  app.get('/v1/status', () => ports.status());
+
+  app.get('/v1/runs', async (): Promise<RunList> => {
+    const runs = await ports.liveRuns();
+    return { runs: runs.map(toListEntry) };
+  });
+
+  app.post<{ Params: { run: string } }>('/v1/runs/:run/revoke', async (request, reply) => {
+    const run = parseRunId(request.params.run);
+    if (run === undefined) return refuse(reply, 400, 'run must be a ULID as "sallyport runs list" prints it');
+    const body = RevokeRequest.safeParse(request.body ?? {});
+    if (!body.success) return refuse(reply, 400, z.prettifyError(body.error));
+    const revoked = await ports.revoke(run, operatorOf.get(request) ?? '', body.data.reason);
+    if (revoked.length === 0) return refuse(reply, 404, 'no live run has this id');
+    return { revoked: revoked.map((ended) => ended.id) } satisfies RevokeResult;
+  });
+}
+
+function toListEntry(run: Run): RunList['runs'][number] {
+  return {
+    run: run.id,
+    agent: run.agent,
+    owner: run.owner.name,
+    purpose: run.intent.purpose,
+    ...(run.parent === undefined ? {} : { parent: run.parent }),
+    issuedAt: run.issuedAt,
+    expiresAt: run.envelope.expiresAt,
+  };
+}
+
+function refuse(reply: FastifyReply, status: number, message: string): FastifyReply {
+  return reply.code(status).send({ error: message });
+}

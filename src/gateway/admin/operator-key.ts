@@ -1,0 +1,87 @@
+import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { exportJWK, generateKeyPair, importJWK, type JWK, jwtVerify, SignJWT } from 'jose';
+import { type Clock, SallyportError, toEpochSeconds } from '../../base/index.ts';
+
+/** Longest life of an operator token, seconds: one is made for each admin request. */
+const TOKEN_SECONDS = 60;
+
+/** Where a data folder keeps the key that opens the admin plane. */
+export const operatorKeyFile = (dataFolder: string): string => join(dataFolder, 'keys', 'operator.jwk');
+
+/**
+ * The local operator's key: whoever can read the file may use the admin plane. Made at first start, mode 0600.
+ * Throws `ERR_KEY_INVALID` when others can read it or it is not a P-256 key.
+ */
+export async function openOperatorKey(dataFolder: string): Promise<JWK> {
+  const file = operatorKeyFile(dataFolder);
+  const info = await stat(file).catch(() => undefined);
+  if (info === undefined) return createOperatorKey(file);
+  if ((info.mode & 0o077) !== 0) {
+    throw new SallyportError('ERR_KEY_INVALID', `${file} can be read by others; run "chmod 600 ${file}"`);
+  }
+  const key = parseJwk(await readFile(file, 'utf8'));
+  if (key?.kty !== 'EC' || key.crv !== 'P-256' || key.d === undefined) {
+    throw new SallyportError(
+      'ERR_KEY_INVALID',
+      `${file} is not a private P-256 JWK; remove it and start again`,
+    );
+  }
+  return key;
+}
+
+function parseJwk(text: string): JWK | undefined {
+  try {
+    return JSON.parse(text) as JWK;
+  } catch {
+    return undefined;
+  }
+}
+
+async function createOperatorKey(file: string): Promise<JWK> {
+  const { privateKey } = await generateKeyPair('ES256', { extractable: true });
+  const key = await exportJWK(privateKey);
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  await writeFile(file, JSON.stringify(key), { mode: 0o600, flag: 'wx' });
+  await chmod(file, 0o600);
+  return key;
+}
+
+/** A token for one admin request. `audience` is the admin plane's URL. */
+export async function signOperatorToken(key: JWK, audience: string, now: Clock): Promise<string> {
+  const issuedAt = toEpochSeconds(now());
+  return new SignJWT({})
+    .setProtectedHeader({ alg: 'ES256', typ: 'sallyport-operator+jwt' })
+    .setSubject('operator')
+    .setAudience(audience)
+    .setIssuedAt(issuedAt)
+    .setExpirationTime(issuedAt + TOKEN_SECONDS)
+    .sign(await importJWK(key, 'ES256'));
+}
+
+/** Says who holds an `Authorization` header's operator token; undefined when it is not good. */
+export async function createOperatorCheck(
+  key: JWK,
+  audience: string,
+  now: Clock,
+): Promise<(authorization: string | undefined) => Promise<string | undefined>> {
+  const { d: _private, ...publicKey } = key;
+  const verifyKey = await importJWK(publicKey, 'ES256');
+  return async (authorization) => {
+    const token = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/.exec(authorization ?? '')?.[1];
+    if (token === undefined) return undefined;
+    try {
+      const { payload } = await jwtVerify(token, verifyKey, {
+        algorithms: ['ES256'],
+        typ: 'sallyport-operator+jwt',
+        audience,
+        maxTokenAge: TOKEN_SECONDS,
+        requiredClaims: ['sub', 'iat', 'exp'],
+        currentDate: new Date(now()),
+      });
+      return payload.sub;
+    } catch {
+      return undefined; // the caller answers 401: a bad token and no token are the same
+    }
+  };
+}

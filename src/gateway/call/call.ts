@@ -1,0 +1,58 @@
+import type { CallId, UpstreamName } from '../../base/index.ts';
+import type { Forbid } from '../../cedar/index.ts';
+import type { AuthFailure } from '../../identity/index.ts';
+import type { AdmitRefusal, Relayed } from '../mcp/index.ts';
+import type { Era, RpcId, UpstreamFailure } from '../upstream/index.ts';
+
+/** One HTTP request of an agent, as it came in. */
+export type Inbound = {
+  readonly call: CallId;
+  /** Path segment after `/mcp/`, not yet known to exist. */
+  readonly upstream: string;
+  readonly method: 'POST' | 'GET' | 'DELETE';
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Each `DPoP` header field by itself. */
+  readonly proofs: readonly string[] | undefined;
+  readonly body: Buffer | undefined;
+  /** Set when the body could not be taken in, and says why. */
+  readonly unreadable?: AdmitRefusal;
+  /** Aborted when the agent's connection closes. */
+  readonly agentGone: AbortSignal;
+  /** Milliseconds since the epoch. */
+  readonly arrivedAt: number;
+};
+
+export type { RpcId };
+
+/** Why an admitted request has no upstream, no session or no target that policy could decide on. */
+export type ResolveRefusal =
+  | { readonly reason: 'unknown_upstream' }
+  | { readonly reason: 'unknown_session' }
+  | { readonly reason: 'invalid_params'; readonly detail: string }
+  | { readonly reason: 'header_mismatch'; readonly detail: string };
+
+/** Everything that can stand between a request and its result. The log knows more than the wire hears. */
+export type Refusal =
+  | { readonly step: 'admit'; readonly refusal: AdmitRefusal }
+  | { readonly step: 'authenticate'; readonly failure: AuthFailure }
+  | { readonly step: 'resolve'; readonly refusal: ResolveRefusal }
+  | {
+      readonly step: 'decide';
+      readonly decision: Forbid;
+      readonly isToolCall: boolean;
+      readonly era: Era;
+    }
+  | { readonly step: 'forward'; readonly failure: UpstreamFailure }
+  /** The log or another store failed, so nothing can be decided or recorded. */
+  | { readonly step: 'unavailable' };
+
+/** A refused request, or an answer whose messages go out one by one, each after the log has what it must have. */
+export type CallResult =
+  | { readonly kind: 'refused'; readonly call: CallId; readonly refusal: Refusal; readonly rpcId?: RpcId }
+  | {
+      readonly kind: 'answered';
+      readonly call: CallId;
+      readonly upstream: UpstreamName;
+      readonly relayed: Relayed;
+      readonly sealEventId: (eventId: string) => string;
+    };

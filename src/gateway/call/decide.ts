@@ -1,0 +1,24 @@
+import type { Decision, Forbid, RunFacts } from '../../cedar/index.ts';
+import type { CallDeps } from './deps.ts';
+import type { Call } from './resolve-call.ts';
+
+/**
+ * STEPS 4 and 5: the pinned definition, then policy, then the run's budget. The budget comes last, so that a
+ * refused call costs the run nothing.
+ */
+export async function decide(call: Call, facts: RunFacts, deps: CallDeps): Promise<Decision> {
+  const { caller, target, port, run } = call;
+  const { revision } = deps.pdp;
+  if (target.kind === 'tool' && deps.catalogue.review(target.upstream, target.tool) === 'drifted') {
+    return forbid('not_reviewed', 'the tool has changed since it was reviewed', revision);
+  }
+  const credential = port.credential.kind;
+  const decision = deps.pdp.decide({ caller, target, facts, credential, now: deps.now() });
+  if (decision.effect === 'forbid' || target.kind !== 'tool') return decision;
+  if (await deps.identity.runs.spendCall(run.id)) return decision;
+  return forbid('outside_envelope', 'the run has used up the calls it was granted', revision);
+}
+
+function forbid(code: Forbid['code'], reason: string, revision: string): Forbid {
+  return { effect: 'forbid', code, reason, policies: [], revision };
+}

@@ -1,0 +1,35 @@
+import type { Logger } from 'pino';
+import type { Clock, UpstreamName } from '../../base/index.ts';
+import type { Pdp, RunHistory } from '../../cedar/index.ts';
+import type { AuthenticateDeps, AuthenticationRequest, MintDeps } from '../../identity/index.ts';
+import type { IntentLog } from '../../intent-log/index.ts';
+import type { PinnedCatalogue } from '../catalogue.ts';
+import type { AdmissionRules, EventIds, Sessions } from '../mcp/index.ts';
+import type { Upstream } from '../upstream/index.ts';
+import type { Inbound } from './call.ts';
+import type { InFlight } from './in-flight.ts';
+
+/** An upstream and the kind of credential it gets. */
+export type UpstreamPort = {
+  readonly upstream: Upstream;
+  readonly credential: { readonly kind: 'call-token'; readonly audience: string } | { readonly kind: 'none' };
+};
+
+/** Everything the way of a call needs, wired in one place. */
+export type CallDeps = {
+  readonly admission: AdmissionRules;
+  /** What a request shows to prove its identity, and for which of our URLs. */
+  readonly credentialsOf: (inbound: Inbound) => AuthenticationRequest;
+  readonly identity: AuthenticateDeps;
+  readonly minting: MintDeps;
+  readonly upstreams: ReadonlyMap<UpstreamName, UpstreamPort>;
+  readonly catalogue: PinnedCatalogue;
+  readonly sessions: Sessions;
+  readonly eventIds: EventIds;
+  readonly history: RunHistory;
+  readonly inFlight: InFlight;
+  readonly pdp: Pdp;
+  readonly intentLog: IntentLog;
+  readonly now: Clock;
+  readonly log: Logger;
+};

@@ -1,0 +1,39 @@
+import { err, ok, type Result } from '../../base/index.ts';
+import { type Answer, UpstreamError, type UpstreamFailure } from '../upstream/index.ts';
+import type { CallDeps } from './deps.ts';
+import type { Credential } from './mint-credential.ts';
+import type { Call } from './resolve-call.ts';
+
+/**
+ * STEP 8: sends the message that was decided on, with our credential and nothing of the agent's. A failure of
+ * the upstream is a value; whether the upstream acted on the message before it failed is not known.
+ */
+export async function forward(
+  call: Call,
+  credential: Credential | undefined,
+  signal: AbortSignal,
+  deps: CallDeps,
+): Promise<Result<Answer, UpstreamFailure>> {
+  const { admitted, session, port, run, mcpHeaders } = call;
+  try {
+    const answer = await port.upstream.send({
+      method: admitted.leg,
+      mcpHeaders,
+      run: run.id,
+      signal,
+      ...(admitted.leg === 'POST' ? { message: admitted.message } : {}),
+      ...(session === undefined ? {} : { session }),
+      ...(credential === undefined ? {} : { authorization: credential.authorization }),
+    });
+    return ok(answer);
+  } catch (error) {
+    return err(toFailure(error, deps));
+  }
+}
+
+/** An upstream error is expected; anything else is a defect of ours, and still no reason to lose the outcome. */
+export function toFailure(error: unknown, deps: Pick<CallDeps, 'log'>): UpstreamFailure {
+  if (error instanceof UpstreamError) return error.failure;
+  deps.log.error({ err: error }, 'relay failed unexpectedly');
+  return { reason: 'broken_off', detail: 'the relay failed; see the gateway log' };
+}

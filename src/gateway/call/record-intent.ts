@@ -1,0 +1,46 @@
+import { isJsonObject } from '../../base/index.ts';
+import type { Permit } from '../../cedar/index.ts';
+import type { Receipt, Subject } from '../../intent-log/index.ts';
+import type { CallDeps } from './deps.ts';
+import { toActor, toDecisionEntry } from './entries.ts';
+import type { Call } from './resolve-call.ts';
+
+/** STEP 6: resolves once the intent is on disk. Nothing leaves the gateway before that. */
+export function recordIntent(call: Call, decision: Permit, deps: CallDeps): Promise<Receipt> {
+  const traceparent = traceparentOf(call);
+  return deps.intentLog.append({
+    type: 'intent',
+    call: call.inbound.call,
+    run: call.run.id,
+    actor: toActor(call.caller),
+    subject: toSubject(call, deps),
+    decision: toDecisionEntry(decision),
+    proof: call.caller.proofId,
+    ...(call.rpcId === undefined ? {} : { rpcId: call.rpcId }),
+    ...(traceparent === undefined ? {} : { traceparent }),
+  });
+}
+
+/** What a call is about, as the log says it. */
+export function toSubject(call: Call, deps: Pick<CallDeps, 'catalogue'>): Subject {
+  const { target, args } = call;
+  if (target.kind === 'method') return { upstream: target.upstream, method: target.method, args };
+  const pin = deps.catalogue.tools(target.upstream).get(target.tool)?.digest;
+  return {
+    upstream: target.upstream,
+    method: 'tools/call',
+    tool: target.tool,
+    ...(pin === undefined ? {} : { pin }),
+    args,
+  };
+}
+
+const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** W3C trace context from `_meta` (SEP-414). The client chooses it: a link for tracing, nothing more. */
+function traceparentOf({ admitted }: Call): string | undefined {
+  if (admitted.leg !== 'POST' || admitted.kind === 'response') return undefined;
+  const meta = admitted.params?.['_meta'];
+  const value = isJsonObject(meta) ? meta['traceparent'] : undefined;
+  return typeof value === 'string' && TRACEPARENT.test(value) ? value : undefined;
+}

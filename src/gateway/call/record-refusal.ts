@@ -1,0 +1,60 @@
+import type { Caller } from '../../identity/index.ts';
+import type { EarlyRefusal, RefusalRecord, Subject } from '../../intent-log/index.ts';
+import type { Admitted } from '../mcp/index.ts';
+import type { CallResult, Inbound, Refusal } from './call.ts';
+import type { CallDeps } from './deps.ts';
+import { toActor, toDecisionEntry } from './entries.ts';
+import { toSubject } from './record-intent.ts';
+import type { Call } from './resolve-call.ts';
+
+/** What is known of a request when it is refused: its record says that much and no more. */
+export type Known =
+  | {
+      readonly inbound: Inbound;
+      readonly admitted?: Admitted;
+      readonly caller?: Caller;
+      readonly target?: never;
+    }
+  | Call;
+
+/** Refusals that are made before anything is sent. */
+type RecordedRefusal = Exclude<Refusal, { step: 'forward' | 'unavailable' }>;
+
+/** The one way out for what is not forwarded: resolves when the refusal is on disk. */
+export async function refuse(known: Known, refusal: RecordedRefusal, deps: CallDeps): Promise<CallResult> {
+  const { inbound, admitted, caller } = known;
+  const rpcId = admitted?.leg === 'POST' && admitted.kind === 'request' ? admitted.id : undefined;
+  const record: RefusalRecord = {
+    type: 'refusal',
+    call: inbound.call,
+    ...(caller === undefined
+      ? {}
+      : { run: caller.chain[0].id, actor: toActor(caller), proof: caller.proofId }),
+    subject: subjectOf(known, deps),
+    ...(refusal.step === 'decide'
+      ? { decision: toDecisionEntry(refusal.decision) }
+      : { early: toEarly(refusal) }),
+    ...(rpcId === undefined ? {} : { rpcId }),
+    micros: (deps.now() - inbound.arrivedAt) * 1000,
+  };
+  await deps.intentLog.append(record);
+  return { kind: 'refused', call: inbound.call, refusal, ...(rpcId === undefined ? {} : { rpcId }) };
+}
+
+function subjectOf(known: Known, deps: CallDeps): Subject {
+  if (known.target !== undefined) return toSubject(known, deps);
+  const { inbound, admitted } = known;
+  const method = admitted?.leg === 'POST' && admitted.kind !== 'response' ? admitted.method : inbound.method;
+  return { upstream: inbound.upstream, method };
+}
+
+function toEarly(refusal: Exclude<RecordedRefusal, { step: 'decide' }>): EarlyRefusal {
+  switch (refusal.step) {
+    case 'admit':
+      return { reason: refusal.refusal.reason };
+    case 'authenticate':
+      return { reason: refusal.failure.reason };
+    case 'resolve':
+      return { reason: refusal.refusal.reason };
+  }
+}

@@ -1,0 +1,92 @@
+import { err, isJsonObject, type JsonObject, ok, parseUpstreamName, type Result } from '../../base/index.ts';
+import type { Target } from '../../cedar/index.ts';
+import type { Caller, Run } from '../../identity/index.ts';
+import type { Commitment } from '../../intent-log/index.ts';
+import { type Admitted, checkParamHeaders } from '../mcp/index.ts';
+import type { Era } from '../upstream/index.ts';
+import type { Inbound, ResolveRefusal, RpcId } from './call.ts';
+import type { CallDeps, UpstreamPort } from './deps.ts';
+import { commitTo } from './entries.ts';
+import { resolveTarget } from './resolve-target.ts';
+
+/** A request of which everything is known that policy, log and relay need. */
+export type Call = {
+  readonly inbound: Inbound;
+  readonly admitted: Admitted;
+  readonly caller: Caller;
+  readonly run: Run;
+  readonly port: UpstreamPort;
+  readonly target: Target;
+  /** Absent for notifications, responses and the legs without a message. */
+  readonly rpcId?: RpcId;
+  /** The upstream's own session id. */
+  readonly session?: string;
+  /** MCP headers as the upstream is to see them. */
+  readonly mcpHeaders: Readonly<Record<string, string>>;
+  /** What is asked for: `arguments` of a tool, `params` without `_meta` of any other method. */
+  readonly args: Commitment;
+};
+
+type ResolveDeps = Pick<CallDeps, 'upstreams' | 'sessions' | 'eventIds' | 'catalogue'>;
+
+/**
+ * STEP 3: the upstream, the tool or method, the session and the place in a stream. Sessions and event ids are
+ * good for the run they were given to; anyone else's are unknown.
+ */
+export function resolveCall(
+  request: { readonly inbound: Inbound; readonly admitted: Admitted },
+  caller: Caller,
+  deps: ResolveDeps,
+): Result<Call, ResolveRefusal> {
+  const { inbound, admitted } = request;
+  const [run] = caller.chain;
+  const name = parseUpstreamName(inbound.upstream);
+  const port = name === undefined ? undefined : deps.upstreams.get(name);
+  if (name === undefined || port === undefined) return err({ reason: 'unknown_upstream' });
+
+  const session = admitted.session === undefined ? undefined : deps.sessions.resolve(run.id, name, admitted.session);
+  if (admitted.session !== undefined && session === undefined) return err({ reason: 'unknown_session' });
+
+  const mcpHeaders = { ...admitted.mcpHeaders };
+  if (admitted.leg === 'GET' && admitted.lastEventId !== undefined) {
+    const eventId = deps.eventIds.open(run.id, name, admitted.lastEventId);
+    if (eventId === undefined) return err({ reason: 'unknown_session' });
+    mcpHeaders['last-event-id'] = eventId;
+  }
+
+  const target = resolveTarget(name, admitted);
+  if (!target.ok) return target;
+  const mismatch = paramMismatch(target.value, admitted, deps);
+  if (mismatch !== undefined) return err({ reason: 'header_mismatch', detail: mismatch });
+  return ok({
+    ...request,
+    caller,
+    run,
+    port,
+    target: target.value,
+    mcpHeaders,
+    args: commitTo(askedFor(target.value)),
+    ...(admitted.leg === 'POST' && admitted.kind === 'request' ? { rpcId: admitted.id } : {}),
+    ...(session === undefined ? {} : { session }),
+  });
+}
+
+/** `Mcp-Param-*` repeats arguments; what is routed by header must be what is decided on. */
+function paramMismatch(target: Target, admitted: Admitted, deps: ResolveDeps): string | undefined {
+  if (target.kind !== 'tool' || admitted.leg !== 'POST' || admitted.era !== 'modern') return undefined;
+  const pin = deps.catalogue.tools(target.upstream).get(target.tool);
+  return pin === undefined ? undefined : checkParamHeaders(pin.definition, target.args, admitted.mcpHeaders);
+}
+
+/** The legs without a message exist in the legacy era only. */
+export function eraOf({ admitted }: Call): Era {
+  return admitted.leg === 'POST' ? admitted.era : 'legacy';
+}
+
+/** `_meta` is about the transport, and relays may add to it. */
+function askedFor(target: Target): JsonObject {
+  if (target.kind === 'tool') return target.args;
+  if (!isJsonObject(target.params['_meta'])) return target.params;
+  const { _meta: _, ...rest } = target.params;
+  return rest as JsonObject;
+}

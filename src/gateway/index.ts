@@ -1,0 +1,13 @@
+export { RevokeResult, RunList } from './admin/contract.ts';
+export { openOperatorKey, operatorKeyFile, signOperatorToken } from './admin/operator-key.ts';
+export { type PinnedCatalogue, readPinnedCatalogue } from './catalogue.ts';
+export { type Config, parseConfig } from './config.ts';
+export {
+  adminUrlOf,
+  createGateway,
+  type Gateway,
+  type GatewayPorts,
+  publicUrlOf,
+  VERSION,
+} from './create-gateway.ts';
+export { createLogger } from './logger.ts';

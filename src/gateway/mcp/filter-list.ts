@@ -1,0 +1,67 @@
+import { digestJson, isJsonObject, type JsonObject, type JsonValue } from '../../base/index.ts';
+import type { JsonRpcMessage } from '../upstream/index.ts';
+
+/** What of a reviewed tool the filter needs; a `PinnedTool` fits. */
+export type Pin = { readonly digest: string; readonly definition: JsonObject };
+
+/** Lists differ from run to run and change with policy, so clients should not hold them for long. */
+const MAX_TTL_MS = 10_000;
+
+const texts = new WeakMap<JsonObject, string>();
+
+/**
+ * Cuts a `tools/list` result down to tools that the run may see and that are still as they were reviewed, and
+ * serves the reviewed text. A result of another shape becomes an empty list. Errors pass. Only cosmetic:
+ * `tools/call` is decided on its own.
+ */
+export function filterToolsList(
+  message: JsonRpcMessage,
+  pinned: ReadonlyMap<string, Pin>,
+  visible: ReadonlySet<string>,
+): JsonRpcMessage {
+  const { result } = message;
+  if (result === undefined && message['error'] !== undefined) return message;
+  if (!isJsonObject(result)) return { ...message, result: { tools: [] } };
+  const listed = result['tools'];
+  if (!Array.isArray(listed)) return { ...message, result: { ...keepPrivate(result), tools: [] } };
+  const tools: JsonValue[] = [];
+  for (const tool of listed) {
+    const definition = reviewedForm(tool, pinned, visible);
+    if (definition !== undefined) tools.push(definition);
+  }
+  return { ...message, result: { ...keepPrivate(result), tools } };
+}
+
+/**
+ * Marks a cacheable result (2026-07-28) as this caller's alone and short-lived. Results of the legacy era carry
+ * no such fields and stay as they are.
+ */
+export function keepPrivate(result: JsonObject): JsonObject {
+  const { cacheScope, ttlMs } = result;
+  if (cacheScope === undefined && ttlMs === undefined) return result;
+  const shorter = typeof ttlMs === 'number' ? Math.min(ttlMs, MAX_TTL_MS) : 0;
+  return { ...result, cacheScope: 'private', ttlMs: shorter };
+}
+
+function reviewedForm(
+  tool: JsonValue,
+  pinned: ReadonlyMap<string, Pin>,
+  visible: ReadonlySet<string>,
+): JsonObject | undefined {
+  const name = isJsonObject(tool) ? tool['name'] : undefined;
+  if (typeof name !== 'string' || !visible.has(name)) return undefined;
+  const pin = pinned.get(name);
+  if (pin === undefined) return undefined;
+  // Servers repeat themselves to the letter, so the canonical form is rarely needed.
+  const isSame = JSON.stringify(tool) === textOf(pin.definition) || digestJson(tool) === pin.digest;
+  return isSame ? pin.definition : undefined;
+}
+
+function textOf(definition: JsonObject): string {
+  let text = texts.get(definition);
+  if (text === undefined) {
+    text = JSON.stringify(definition);
+    texts.set(definition, text);
+  }
+  return text;
+}

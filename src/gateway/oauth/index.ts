@@ -1,0 +1,1 @@
+export { type OAuthRoutesDeps, oauthRoutes } from './routes.ts';

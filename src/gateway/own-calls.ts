@@ -1,0 +1,142 @@
+import { type Clock, type IdSource, isJsonObject, parseAgentName, toEpochSeconds, type UpstreamName } from '../base/index.ts';
+import {
+  type Caller,
+  type KeyThumbprint,
+  type MintDeps,
+  mintCallToken,
+  type Run,
+  type RunJournal,
+  runSpiffeId,
+  type TrustDomain,
+} from '../identity/index.ts';
+import type { IntentLog } from '../intent-log/index.ts';
+import type { UpstreamPort } from './call/index.ts';
+import { toActor } from './call/entries.ts';
+import type { JsonRpcMessage } from './upstream/index.ts';
+
+/** The agent name under which the gateway acts for itself; no configured agent may have it. */
+export const OWN_AGENT = 'sallyport';
+
+/** Gives the `Authorization` value for one message, after its intent is durable. */
+export type Authorize = (message: JsonRpcMessage) => Promise<string | undefined>;
+
+/**
+ * What the gateway asks upstreams for itself, outside any agent's run: it gets a run of its own, and every
+ * message an intent and an outcome, so that upstreams see nothing that is not in the log.
+ */
+export type OwnCalls = {
+  during<T>(
+    upstream: UpstreamName,
+    credential: UpstreamPort['credential'],
+    act: (authorize: Authorize) => Promise<T>,
+  ): Promise<T>;
+};
+
+export type OwnCallsDeps = {
+  readonly intentLog: IntentLog;
+  readonly journal: RunJournal;
+  readonly minting: MintDeps;
+  readonly ids: IdSource;
+  readonly trustDomain: TrustDomain;
+  readonly now: Clock;
+};
+
+const RUN_SECONDS = 300;
+const DECISION = { effect: 'permit', policies: [], revision: 'own' } as const;
+
+export function createOwnCalls(deps: OwnCallsDeps): OwnCalls {
+  return {
+    async during(upstream, credential, act) {
+      const run = createOwnRun(deps);
+      const caller: Caller = { chain: [run], pop: 'dpop', tokenId: '', proofId: '' };
+      const settle: ((failed: boolean) => Promise<unknown>)[] = [];
+      await deps.journal.opened(run);
+      let failed = true;
+      try {
+        const result = await act(async (message) => {
+          const { authorization, close } = await recordOwnCall(message, upstream, credential, caller, deps);
+          settle.push(close);
+          return authorization;
+        });
+        failed = false;
+        return result;
+      } finally {
+        const last = settle.length - 1; // only the last message can have failed: the others were answered
+        await Promise.all(settle.map((close, i) => close(failed && i === last)));
+        await deps.journal.closed([run], { state: 'ended', by: 'gateway', reason: 'upstream was asked' });
+      }
+    },
+  };
+}
+
+async function recordOwnCall(
+  message: JsonRpcMessage,
+  upstream: UpstreamName,
+  credential: UpstreamPort['credential'],
+  caller: Caller,
+  deps: OwnCallsDeps,
+): Promise<{ authorization: string | undefined; close: (failed: boolean) => Promise<unknown> }> {
+  const [run] = caller.chain;
+  const call = deps.ids.callId();
+  const startedAt = deps.now();
+  const method = typeof message['method'] === 'string' ? message['method'] : 'response';
+  const params = message['params'];
+  const { leaf } = await deps.intentLog.append({
+    type: 'intent',
+    call,
+    run: run.id,
+    actor: toActor(caller),
+    subject: { upstream, method },
+    decision: DECISION,
+    proof: '',
+  });
+  const minted =
+    credential.kind === 'none'
+      ? undefined
+      : mintCallToken(
+          {
+            caller,
+            callId: call,
+            audience: credential.audience,
+            method,
+            ...(isJsonObject(params) ? { args: params } : {}),
+            decision: DECISION,
+            intentLeaf: leaf,
+          },
+          deps.minting,
+        );
+  const close = (failed: boolean): Promise<unknown> =>
+    deps.intentLog.append({
+      type: 'outcome',
+      call,
+      run: run.id,
+      intent: leaf,
+      status: failed ? 'upstream_failed' : 'ok',
+      ...(minted === undefined
+        ? {}
+        : { credential: { id: minted.id, kind: 'call-token', expiresAt: minted.expiresAt } }),
+      micros: (deps.now() - startedAt) * 1000,
+    });
+  return { authorization: minted === undefined ? undefined : `Bearer ${minted.token}`, close };
+}
+
+function createOwnRun({ ids, now, trustDomain }: OwnCallsDeps): Run {
+  const id = ids.runId();
+  const issuedAt = toEpochSeconds(now());
+  const agent = parseAgentName(OWN_AGENT);
+  if (agent === undefined) throw new TypeError('the name of the gateway itself must be an agent name');
+  return {
+    id,
+    spiffeId: runSpiffeId(trustDomain, agent, id),
+    agent,
+    owner: { kind: 'team', name: 'operator', contact: 'whoever runs this gateway' },
+    environment: 'gateway',
+    root: id,
+    depth: 0,
+    key: '' as KeyThumbprint, // it authenticates to nobody
+    intent: { purpose: 'describe-upstream' },
+    envelope: { tools: [], maxCalls: 0, maxDepth: 0, expiresAt: issuedAt + RUN_SECONDS },
+    evidence: { attestor: 'gateway', digest: '', claims: {} },
+    issuedAt,
+  };
+}

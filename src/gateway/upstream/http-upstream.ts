@@ -1,0 +1,209 @@
+import { type Dispatcher, Pool } from 'undici';
+import type { RunId, UpstreamName } from '../../base/index.ts';
+import { describeServer } from './describe.ts';
+import { readEvents, readText } from './http-body.ts';
+import { toUpstreamError } from './http-failure.ts';
+import { mediaType, type Sending, toRequestHeaders } from './http-request.ts';
+import { isRpcId, kindOfMessage, type RpcId } from './protocol.ts';
+import { checkResponseId, notMcp, readMessage } from './read-message.ts';
+import {
+  type Answer,
+  type JsonRpcMessage,
+  type Outgoing,
+  type Upstream,
+  type UpstreamDescription,
+  UpstreamError,
+} from './upstream.ts';
+
+export type HttpUpstreamOptions = {
+  readonly name: UpstreamName;
+  /** The MCP endpoint. Requests go nowhere else: redirects are refused. */
+  readonly url: string;
+  /** Longest silence of the server within a call, and longest time for `describe`. */
+  readonly timeoutMs: number;
+  /** Largest message. */
+  readonly resultBytes: number;
+  /** How many calls may be under way at once; what exceeds it waits. */
+  readonly connections?: number;
+};
+
+/** How many sessions of one run are remembered, to be ended with it. */
+const SESSIONS_PER_RUN = 64;
+
+/** An MCP server behind streamable HTTP. Connects when the first message is sent. */
+export function openHttpUpstream(options: HttpUpstreamOptions): Upstream {
+  return new HttpUpstream(options);
+}
+
+type Reply = Dispatcher.ResponseData;
+
+class HttpUpstream implements Upstream {
+  readonly name: UpstreamName;
+  readonly #options: HttpUpstreamOptions;
+  readonly #path: string;
+  /** Calls. */
+  readonly #calls: Pool;
+  /**
+   * Streams that stay open, and the answers of clients that a call may be waiting for: behind 256 waiting calls
+   * they would never get through.
+   */
+  readonly #aside: Pool;
+  readonly #sessions = new Map<RunId, Map<string, Outgoing['mcpHeaders']>>();
+
+  constructor(options: HttpUpstreamOptions) {
+    const url = new URL(options.url);
+    const pool = { pipelining: 1, allowH2: false, bodyTimeout: 0, headersTimeout: options.timeoutMs };
+    this.name = options.name;
+    this.#options = options;
+    this.#path = url.pathname + url.search;
+    this.#calls = new Pool(url.origin, { ...pool, connections: options.connections ?? 256 });
+    this.#aside = new Pool(url.origin, pool);
+  }
+
+  async send(outgoing: Outgoing): Promise<Answer> {
+    const answer = await this.#exchange(outgoing);
+    this.#followSession(outgoing, answer);
+    return answer;
+  }
+
+  async describe(
+    authorize?: (message: JsonRpcMessage) => Promise<string | undefined>,
+  ): Promise<UpstreamDescription> {
+    const signal = AbortSignal.timeout(this.#options.timeoutMs);
+    return describeServer(async (sending) => {
+      const authorization = sending.message === undefined ? undefined : await authorize?.(sending.message);
+      return this.#exchange({
+        ...sending,
+        signal,
+        ...(authorization === undefined ? {} : { authorization }),
+      });
+    }, signal);
+  }
+
+  /** Ends the run's sessions where that needs no credential: the run's own are dead by now. */
+  async endRun(run: RunId): Promise<void> {
+    const sessions = this.#sessions.get(run) ?? [];
+    this.#sessions.delete(run);
+    const signal = AbortSignal.timeout(this.#options.timeoutMs);
+    const endings = [...sessions].map(([session, mcpHeaders]) =>
+      this.#exchange({ method: 'DELETE', mcpHeaders, session, signal }),
+    );
+    await Promise.allSettled(endings);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.#calls.destroy(), this.#aside.destroy()]);
+  }
+
+  async #exchange(sending: Sending): Promise<Answer> {
+    const { method, message, signal } = sending;
+    try {
+      const reply = await this.#poolFor(sending).request({
+        path: this.#path,
+        method,
+        headers: toRequestHeaders(sending),
+        body: message === undefined ? null : JSON.stringify(message),
+        signal,
+      });
+      return await this.#read(reply, sending);
+    } catch (error) {
+      throw toUpstreamError(error, signal);
+    }
+  }
+
+  #poolFor({ method, message }: Sending): Pool {
+    const isCall = method === 'POST' && message?.['id'] !== undefined && message['method'] !== undefined;
+    return isCall && message['method'] !== 'subscriptions/listen' ? this.#calls : this.#aside;
+  }
+
+  async #read(reply: Reply, sending: Sending): Promise<Answer> {
+    const { statusCode: status, headers, body } = reply;
+    const refusal = refuseReply(reply, sending);
+    if (refusal !== undefined) {
+      body.on('error', () => undefined).destroy();
+      throw refusal;
+    }
+    const session = headers['mcp-session-id'];
+    const base = { status, ...(typeof session === 'string' ? { session } : {}) };
+    const responseTo = requestIdOf(sending);
+    const { signal } = sending;
+    const { resultBytes: maxBytes, timeoutMs: idleMs } = this.#options;
+    if (status < 300 && mediaType(headers['content-type']) === 'text/event-stream') {
+      const mayBeSilent = sending.method === 'GET' || sending.message?.['method'] === 'subscriptions/listen';
+      const mayHoldAnyResponse =
+        sending.method === 'GET' && sending.mcpHeaders['last-event-id'] !== undefined;
+      const rules = { signal, maxBytes, mayHoldAnyResponse, ...(mayBeSilent ? {} : { idleMs }) };
+      const events = readEvents(body, responseTo === undefined ? rules : { ...rules, responseTo });
+      return { ...base, body: { kind: 'stream', events } };
+    }
+    const text = await readText(body, { signal, maxBytes, idleMs });
+    return { ...base, body: toBody(text, reply, sending.method, responseTo) };
+  }
+
+  #followSession(outgoing: Outgoing, { session }: Answer): void {
+    const { run, method, message, mcpHeaders, authorization } = outgoing;
+    if (method === 'DELETE' && outgoing.session !== undefined) {
+      this.#sessions.get(run)?.delete(outgoing.session);
+      return;
+    }
+    if (session === undefined || authorization !== undefined || message?.['method'] !== 'initialize') return;
+    const sessions = this.#sessions.get(run) ?? new Map<string, Outgoing['mcpHeaders']>();
+    if (sessions.size < SESSIONS_PER_RUN) this.#sessions.set(run, sessions.set(session, mcpHeaders));
+  }
+}
+
+function requestIdOf({ message }: Sending): RpcId | undefined {
+  if (message === undefined || kindOfMessage(message) !== 'request') return undefined;
+  return isRpcId(message['id']) ? message['id'] : undefined;
+}
+
+/** What is refused by the head of the answer alone. The upstream's challenge is never looked at. */
+function refuseReply({ statusCode: status, headers }: Reply, sending: Sending): UpstreamError | undefined {
+  if (status >= 300 && status < 400)
+    return notMcp(`redirect (${status}); set the upstream url to where the server is`);
+  if (status === 401 || status === 403) {
+    return new UpstreamError({ reason: 'credential_refused', detail: `status ${status}` });
+  }
+  if (status === 404 && sending.session !== undefined) {
+    return new UpstreamError({ reason: 'unknown_session', detail: 'the server does not know the session' });
+  }
+  const encoding = headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity') return notMcp('the answer is compressed');
+  return undefined;
+}
+
+/** MCP's own errors come with 400 or 404 and a JSON-RPC body, so status and body are kept together. */
+function toBody(
+  text: string,
+  { statusCode: status, headers }: Reply,
+  method: string,
+  responseTo?: RpcId,
+): Answer['body'] {
+  const isJson = mediaType(headers['content-type']) === 'application/json';
+  if (status < 300) {
+    if (responseTo === undefined && method !== 'GET') return { kind: 'none' };
+    if (!isJson || method === 'GET')
+      throw notMcp(`status ${status} with neither a JSON nor an event stream body`);
+    return { kind: 'message', message: readResponse(text, responseTo) };
+  }
+  const message = isJson ? tryReadResponse(text, responseTo) : undefined;
+  if (message !== undefined) return { kind: 'message', message };
+  if (method !== 'POST') return { kind: 'none' };
+  const detail = `status ${status} without a JSON-RPC body`;
+  throw status >= 500 ? new UpstreamError({ reason: 'broken_off', detail }) : notMcp(detail);
+}
+
+function readResponse(text: string, responseTo: RpcId | undefined): JsonRpcMessage {
+  const message = readMessage(text);
+  if (message['method'] !== undefined) throw notMcp('the answer is not a response');
+  checkResponseId(message, responseTo);
+  return message;
+}
+
+function tryReadResponse(text: string, responseTo: RpcId | undefined): JsonRpcMessage | undefined {
+  try {
+    return readResponse(text, responseTo);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,234 @@
+import { randomUUID } from 'node:crypto';
+import type { Clock, RunId, UpstreamName } from '../../base/index.ts';
+import { describeServer } from './describe.ts';
+import { type Era, eraOf, isRpcId, RPC_ERROR, rpcError } from './protocol.ts';
+import type { ChildCommand, ChildTimes } from './stdio-child.ts';
+import { type StdioLog, StdioSession } from './stdio-session.ts';
+import {
+  type Answer,
+  type Outgoing,
+  type Upstream,
+  type UpstreamDescription,
+  UpstreamError,
+} from './upstream.ts';
+
+export type StdioUpstreamOptions = {
+  readonly name: UpstreamName;
+  readonly command: string;
+  readonly args: readonly string[];
+  /** What the children see besides `inherited`. */
+  readonly env: Readonly<Record<string, string>>;
+  /** The two variables a program needs to be found and to run; nothing else of the gateway's is passed on. */
+  readonly inherited: { readonly PATH?: string | undefined; readonly HOME?: string | undefined };
+  readonly cwd?: string;
+  /** Longest silence of the server within a call, and longest time for `describe`. */
+  readonly timeoutMs: number;
+  /** Largest message. */
+  readonly resultBytes: number;
+  /** How long a child may be unused before it is ended; 15 minutes unless said otherwise. */
+  readonly idleMs?: number;
+  /** Most children of one run, and of all runs. */
+  readonly maxPerRun?: number;
+  readonly maxChildren?: number;
+  readonly times?: ChildTimes;
+};
+
+export type StdioUpstreamDeps = { readonly now: Clock; readonly log: StdioLog };
+
+/** One child and whose it is. The modern era has no sessions: `id` is empty and all of a run share it. */
+type Entry = {
+  readonly run: RunId;
+  readonly id: string;
+  readonly session: StdioSession;
+  readonly idle: NodeJS.Timeout;
+};
+
+/** Children that died, so that a server which cannot live is not started for every request. */
+type Crashes = { count: number; retryAt: number };
+
+const STATELESS = '';
+const FIRST_BACKOFF_MS = 250;
+const LONGEST_BACKOFF_MS = 30_000;
+const STDERR_LINES_PER_CHILD = 1000;
+
+/** An MCP server that is a local program: a child process for each session of each run, never shared. */
+export function openStdioUpstream(options: StdioUpstreamOptions, deps: StdioUpstreamDeps): Upstream {
+  return new StdioUpstream(options, deps);
+}
+
+class StdioUpstream implements Upstream {
+  readonly name: UpstreamName;
+  readonly #options: StdioUpstreamOptions;
+  readonly #deps: StdioUpstreamDeps;
+  readonly #runs = new Map<RunId, Map<string, Entry>>();
+  readonly #crashes = new Map<RunId, Crashes>();
+  readonly #alive = new Set<StdioSession>();
+
+  constructor(options: StdioUpstreamOptions, deps: StdioUpstreamDeps) {
+    this.name = options.name;
+    this.#options = options;
+    this.#deps = deps;
+  }
+
+  async send(outgoing: Outgoing): Promise<Answer> {
+    const { method, message, run, session: id, mcpHeaders, signal } = outgoing;
+    if (signal.aborted) throw new UpstreamError({ reason: 'cancelled', detail: 'the call was aborted' });
+    const era = message === undefined ? 'legacy' : eraOf(message, mcpHeaders['mcp-protocol-version']);
+    if (era === 'modern') {
+      const entry = this.#find(run, STATELESS) ?? this.#start(run, STATELESS, era);
+      return this.#pass(entry, outgoing);
+    }
+    if (id === undefined)
+      return message?.['method'] === 'initialize' ? this.#initialize(outgoing) : refuseSessionless(outgoing);
+    const entry = this.#find(run, id);
+    if (entry === undefined) {
+      throw new UpstreamError({ reason: 'unknown_session', detail: 'no child of this run has this session' });
+    }
+    if (method !== 'DELETE') return this.#pass(entry, outgoing);
+    void this.#end(entry);
+    return { status: 200, body: { kind: 'none' } };
+  }
+
+  async describe(): Promise<UpstreamDescription> {
+    const signal = AbortSignal.timeout(this.#options.timeoutMs);
+    let detail: string | undefined;
+    const session = this.#spawn('legacy', (reason) => (detail = reason));
+    try {
+      return await describeServer((sending) => session.send({ ...sending, signal }), signal);
+    } catch (error) {
+      if (detail === undefined) throw error;
+      throw new UpstreamError(
+        { reason: 'unreachable', detail: `the server process ${detail}` },
+        { cause: error },
+      );
+    } finally {
+      await this.#dispose(session);
+    }
+  }
+
+  async endRun(run: RunId): Promise<void> {
+    const entries = [...(this.#runs.get(run)?.values() ?? [])];
+    this.#crashes.delete(run);
+    await Promise.all(entries.map((entry) => this.#end(entry)));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#runs.keys()].map((run) => this.endRun(run)));
+    await Promise.all([...this.#alive].map((session) => this.#dispose(session)));
+  }
+
+  async #initialize(outgoing: Outgoing): Promise<Answer> {
+    const entry = this.#start(outgoing.run, randomUUID(), 'legacy');
+    try {
+      const answer = await this.#pass(entry, outgoing);
+      const isAccepted = answer.body.kind !== 'message' || answer.body.message['error'] === undefined;
+      if (isAccepted) return { ...answer, session: entry.id };
+      await this.#end(entry);
+      return answer;
+    } catch (error) {
+      await this.#end(entry);
+      throw error;
+    }
+  }
+
+  async #pass(entry: Entry, outgoing: Outgoing): Promise<Answer> {
+    entry.idle.refresh();
+    const answer = await entry.session.send(outgoing);
+    this.#crashes.delete(entry.run);
+    return answer;
+  }
+
+  #find(run: RunId, id: string): Entry | undefined {
+    return this.#runs.get(run)?.get(id);
+  }
+
+  #start(run: RunId, id: string, era: Era): Entry {
+    this.#makeRoom(run);
+    const crashes = this.#crashes.get(run);
+    const wait = (crashes?.retryAt ?? 0) - this.#deps.now();
+    if (wait > 0) {
+      const detail = `the server process died ${crashes?.count} times; the next start is possible in ${wait} ms`;
+      throw new UpstreamError({ reason: 'unreachable', detail });
+    }
+    const session = this.#spawn(era, (detail) => this.#onCrash(entry, detail));
+    const idle = setTimeout(() => this.#onIdle(entry), this.#options.idleMs ?? 900_000).unref();
+    const entry: Entry = { run, id, session, idle };
+    const entries = this.#runs.get(run) ?? new Map<string, Entry>();
+    this.#runs.set(run, entries.set(id, entry));
+    return entry;
+  }
+
+  /** A run that opens one session after the other loses the oldest one that does nothing. */
+  #makeRoom(run: RunId): void {
+    const { maxPerRun = 16, maxChildren = 256 } = this.#options;
+    const entries = this.#runs.get(run) ?? new Map<string, Entry>();
+    if (entries.size >= maxPerRun) {
+      const idle = [...entries.values()].find(({ session }) => !session.isBusy);
+      if (idle === undefined)
+        throw new UpstreamError({ reason: 'unreachable', detail: `${maxPerRun} sessions are busy` });
+      void this.#end(idle);
+    }
+    if (this.#alive.size >= maxChildren) {
+      throw new UpstreamError({
+        reason: 'unreachable',
+        detail: `${maxChildren} server processes are running`,
+      });
+    }
+  }
+
+  #spawn(era: Era, onGone: (detail: string) => void): StdioSession {
+    const { timeoutMs, resultBytes, times = { graceMs: 2000, killMs: 2000 } } = this.#options;
+    const { log } = this.#deps;
+    let lines = 0;
+    const onStderr = (text: string): void => {
+      if (lines++ < STDERR_LINES_PER_CHILD)
+        log.debug({ upstream: this.name, text }, 'stdio server wrote to stderr');
+    };
+    const command = this.#command();
+    const session = new StdioSession({ era, command, times, timeoutMs, resultBytes, log, onStderr, onGone });
+    this.#alive.add(session);
+    return session;
+  }
+
+  #command(): ChildCommand {
+    const { command, args, env, inherited, cwd } = this.#options;
+    const { PATH, HOME } = inherited;
+    const base = { ...(PATH === undefined ? {} : { PATH }), ...(HOME === undefined ? {} : { HOME }) };
+    return { command, args, env: { ...base, ...env }, ...(cwd === undefined ? {} : { cwd }) };
+  }
+
+  #onCrash(entry: Entry, detail: string): void {
+    if (this.#find(entry.run, entry.id) !== entry) return;
+    const count = (this.#crashes.get(entry.run)?.count ?? 0) + 1;
+    const backoff = Math.min(FIRST_BACKOFF_MS * 2 ** (count - 1), LONGEST_BACKOFF_MS);
+    this.#crashes.set(entry.run, { count, retryAt: this.#deps.now() + backoff });
+    this.#deps.log.warn({ upstream: this.name, run: entry.run, detail }, 'stdio server died');
+    void this.#end(entry);
+  }
+
+  #onIdle(entry: Entry): void {
+    if (entry.session.isBusy) entry.idle.refresh();
+    else void this.#end(entry);
+  }
+
+  async #end(entry: Entry): Promise<void> {
+    clearTimeout(entry.idle);
+    const entries = this.#runs.get(entry.run);
+    if (entries?.get(entry.id) === entry) entries.delete(entry.id);
+    if (entries?.size === 0) this.#runs.delete(entry.run);
+    await this.#dispose(entry.session);
+  }
+
+  async #dispose(session: StdioSession): Promise<void> {
+    await session[Symbol.asyncDispose]();
+    this.#alive.delete(session);
+  }
+}
+
+/** What legacy servers behind HTTP answer to a message that no session holds. */
+function refuseSessionless({ method, message }: Outgoing): Answer {
+  if (method !== 'POST') return { status: 405, body: { kind: 'none' } };
+  const id = message?.['id'];
+  const error = rpcError(isRpcId(id) ? id : undefined, RPC_ERROR.server, 'Mcp-Session-Id header is required');
+  return { status: 400, body: { kind: 'message', message: error } };
+}

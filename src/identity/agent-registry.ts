@@ -1,0 +1,71 @@
+import { type AgentName, parseAgentName, SallyportError } from '../base/index.ts';
+import { parseToolPattern } from './envelope.ts';
+import type { Envelope, Owner, ToolPattern } from './run.ts';
+
+/** A registered agent: who answers for it, what its runs may declare, and the most that any of them may do. */
+export type Agent = {
+  readonly name: AgentName;
+  readonly owner: Owner;
+  readonly environment: string;
+  readonly purposes: readonly string[];
+  readonly tools: readonly ToolPattern[];
+  readonly maxCalls: number;
+  readonly maxDepth: number;
+  readonly maxRunSeconds: number;
+};
+
+/** An agent as a configuration file has it. */
+export type AgentEntry = Omit<Agent, 'name' | 'tools'> & {
+  readonly name: string;
+  readonly tools: readonly string[];
+};
+
+/** Who is registered. An agent that is not in it gets nothing. */
+export interface AgentRegistry {
+  find(name: AgentName): Agent | undefined;
+  list(): readonly Agent[];
+}
+
+/** Checks all entries and throws `ERR_CONFIG_INVALID` with every mistake. */
+export function createAgentRegistry(entries: Iterable<AgentEntry>): AgentRegistry {
+  const agents = new Map<AgentName, Agent>();
+  const problems: string[] = [];
+  for (const entry of entries) {
+    const agent = parseAgent(entry, problems);
+    if (agent === undefined) continue;
+    if (agents.has(agent.name)) problems.push(`agents: two are called "${agent.name}"`);
+    agents.set(agent.name, agent);
+  }
+  if (problems.length > 0) throw new SallyportError('ERR_CONFIG_INVALID', problems.join('; '));
+  return { find: (name) => agents.get(name), list: () => [...agents.values()] };
+}
+
+/** The most that a root run of an agent may get when it starts now. */
+export function ceilingOf(agent: Agent, nowSeconds: number): Envelope {
+  const { tools, maxCalls, maxDepth, maxRunSeconds } = agent;
+  return { tools, maxCalls, maxDepth, expiresAt: nowSeconds + maxRunSeconds };
+}
+
+function parseAgent(entry: AgentEntry, problems: string[]): Agent | undefined {
+  const name = parseAgentName(entry.name);
+  if (name === undefined) {
+    problems.push(`agents: "${entry.name}" is not a name; use lower-case letters, digits and inner hyphens`);
+    return undefined;
+  }
+  if (entry.owner.name.trim() === '' || entry.owner.contact.trim() === '') {
+    problems.push(`agents.${name}.owner: name and contact must say who answers for the agent`);
+  }
+  if (entry.purposes.length === 0) problems.push(`agents.${name}.purposes: must name at least one purpose`);
+  const tools: ToolPattern[] = [];
+  for (const text of entry.tools) {
+    const pattern = parseToolPattern(text);
+    if (pattern === undefined)
+      problems.push(`agents.${name}.tools: "${text}" must be "<upstream>/<tool>" or "<upstream>/*"`);
+    else tools.push(pattern);
+  }
+  for (const limit of ['maxCalls', 'maxDepth', 'maxRunSeconds'] as const) {
+    if (!Number.isSafeInteger(entry[limit]) || entry[limit] < 0)
+      problems.push(`agents.${name}.${limit}: must be a whole number, 0 or more`);
+  }
+  return { ...entry, name, tools };
+}

@@ -1,0 +1,62 @@
+import { ok, type Result, sha256, toEpochSeconds } from '../base/index.ts';
+import { findLiveChain } from './ancestry.ts';
+import { tokenMessage } from './auth-challenge.ts';
+import type { AuthorityDeps, TokenResponse } from './authority.ts';
+import { issueGrant, toGrantedIntent } from './delegation-grant.ts';
+import type { Proof } from './dpop.ts';
+import { childCeiling, narrow } from './envelope.ts';
+import { grantedIntentDetails, wantedEnvelope } from './intent-details.ts';
+import type { Run } from './run.ts';
+import { runReference } from './run-reference.ts';
+import { refuseEnvelope, refuseToken, type TokenRefusal } from './token-refusal.ts';
+import { type DelegationRequest, TOKEN_TYPES } from './token-request.ts';
+
+/**
+ * Token exchange (RFC 8693): a live run gets a grant for one sub-agent, at most what it may do itself. No token
+ * changes hands: the grant is for our token endpoint, and the sub-agent brings its own key.
+ */
+export async function delegate(
+  request: DelegationRequest,
+  proof: Proof,
+  deps: AuthorityDeps,
+): Promise<Result<TokenResponse, TokenRefusal>> {
+  const parent = await findSubject(request.subjectToken, proof, deps);
+  if (!parent.ok) return parent;
+  const { intent } = request;
+  if (intent.purpose !== parent.value.intent.purpose) {
+    return refuseToken('invalid_authorization_details', 'purpose must be that of the run that delegates');
+  }
+  const nowSeconds = toEpochSeconds(deps.now());
+  const ceiling = childCeiling(parent.value.envelope);
+  const envelope = ceiling.ok ? narrow(ceiling.value, wantedEnvelope(intent, nowSeconds)) : ceiling;
+  if (!envelope.ok) return refuseEnvelope(envelope.error);
+  const granted = toGrantedIntent(intent, envelope.value, nowSeconds);
+  const { grant, expiresAt } = issueGrant(parent.value, granted, deps);
+  return ok({
+    access_token: grant,
+    issued_token_type: TOKEN_TYPES.jwt,
+    token_type: 'N_A',
+    expires_in: expiresAt - nowSeconds,
+    authorization_details: [grantedIntentDetails(granted)],
+    sallyport: runReference(parent.value),
+  });
+}
+
+/** The live run whose token and key the request shows. */
+async function findSubject(
+  token: string,
+  proof: Proof,
+  deps: AuthorityDeps,
+): Promise<Result<Run, TokenRefusal>> {
+  const claims = deps.tokens.verify(token, deps.urls.resources);
+  if (!claims.ok) return refuseToken('invalid_request', `subject_token: ${tokenMessage(claims.error)}`);
+  const isBound =
+    proof.thumbprint === claims.value.key && (proof.ath === undefined || proof.ath === sha256(token));
+  if (!isBound)
+    return refuseToken('invalid_dpop_proof', 'the proof must be signed by the key of subject_token');
+  const found = await deps.runs.find(claims.value.run);
+  const chain = found === undefined ? undefined : await findLiveChain(found.run, deps);
+  return chain === undefined
+    ? refuseToken('invalid_request', 'subject_token: the run, or one that delegated to it, is over')
+    : ok(chain[0]);
+}

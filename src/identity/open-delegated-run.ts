@@ -1,0 +1,134 @@
+import { ok, type Result, sha256, toEpochSeconds } from '../base/index.ts';
+import { findLiveChain } from './ancestry.ts';
+import type { AuthorityDeps, TokenResponse } from './authority.ts';
+import { type DelegationGrant, verifyGrant } from './delegation-grant.ts';
+import type { Proof } from './dpop.ts';
+import { childCeiling, narrow } from './envelope.ts';
+import { declaredIntent, type WantedIntent, wantedEnvelope } from './intent-details.ts';
+import { openRun, renewRun } from './issue-run.ts';
+import { agentOf } from './open-attested-run.ts';
+import type { Chain, Envelope, Run } from './run.ts';
+import { runSpiffeId } from './spiffe-id.ts';
+import { refuseEnvelope, refuseToken, type TokenRefusal } from './token-refusal.ts';
+import type { AssertionRequest } from './token-request.ts';
+
+/**
+ * A child run for a delegation grant. The key of the proof becomes the child's key; the grant belongs to the
+ * first key that redeems it. A fresh grant of the same parent renews the child that the key stands for: as long
+ * as the parent vouches for it.
+ */
+export async function openDelegatedRun(
+  request: AssertionRequest,
+  proof: Proof,
+  deps: AuthorityDeps,
+): Promise<Result<TokenResponse, TokenRefusal>> {
+  const grant = verifyGrant(request.assertion, deps);
+  if (!grant.ok) return refuseToken('invalid_grant', `the grant cannot be redeemed: ${grant.error}`);
+  const found = await deps.runs.find(grant.value.parent);
+  const parents = found === undefined ? undefined : await findLiveChain(found.run, deps);
+  if (parents === undefined) return refuseToken('invalid_grant', 'the run that delegated is over');
+  const refused = refuseKeyOrClient(request, proof, parents, deps);
+  if (refused !== undefined) return refused;
+
+  const known = await deps.runs.findByKey(parents[0].agent, proof.thumbprint);
+  if (known !== undefined && known !== 'forgotten' && known.run.parent !== parents[0].id) {
+    return refuseToken('invalid_grant', 'this key stands for another run; make a new key for a new run');
+  }
+  const child = known === undefined ? draftChild(grant.value, request, proof, parents[0], deps) : undefined;
+  if (child?.ok === false) return child;
+  const { id, expiresAt } = grant.value;
+  const claimed = await deps.singleUse.claim('grant', id, proof.thumbprint, expiresAt);
+  if (claimed === 'taken')
+    return refuseToken('invalid_grant', 'the grant was redeemed before; ask for a new one');
+  if (child !== undefined) return openRun([child.value, ...parents], request.resource, deps);
+  const { expiresIn: _, ...regranted } = grant.value.intent; // counted from now, not from the start of the child
+  return renewRun(known ?? 'forgotten', [request.intent, regranted], request.resource, deps);
+}
+
+function refuseKeyOrClient(
+  { clientId }: AssertionRequest,
+  { thumbprint }: Proof,
+  parents: Chain,
+  deps: AuthorityDeps,
+): Result<never, TokenRefusal> | undefined {
+  if (parents.some((run) => run.key === thumbprint)) {
+    return refuseToken('invalid_grant', 'a run cannot delegate to itself; the sub-agent needs its own key');
+  }
+  if (clientId !== undefined && agentOf(clientId, deps) !== parents[0].agent) {
+    return refuseToken(
+      'unauthorized_client',
+      'client_id must be the agent of the run that delegated, or absent',
+    );
+  }
+  return undefined;
+}
+
+function draftChild(
+  grant: DelegationGrant,
+  request: AssertionRequest,
+  proof: Proof,
+  parent: Run,
+  deps: AuthorityDeps,
+): Result<Run, TokenRefusal> {
+  const issuedAt = toEpochSeconds(deps.now());
+  const intent = agreeOnIntent(grant.intent, request.intent);
+  if (!intent.ok) return intent;
+  const envelope = childEnvelope(grant, request.intent, parent, issuedAt);
+  if (!envelope.ok) return envelope;
+  const id = deps.ids.runId();
+  return ok({
+    id,
+    spiffeId: runSpiffeId(deps.trustDomain, parent.agent, id),
+    agent: parent.agent,
+    owner: parent.owner,
+    environment: parent.environment,
+    root: parent.root,
+    parent: parent.id,
+    depth: parent.depth + 1,
+    key: proof.thumbprint,
+    intent: intent.value,
+    envelope: envelope.value,
+    evidence: {
+      attestor: 'delegation',
+      digest: sha256(request.assertion),
+      claims: { parent: parent.id, grant: grant.id },
+    },
+    issuedAt,
+  });
+}
+
+/** The child may say less than the grant or the same; what it says must not contradict it. */
+function agreeOnIntent(
+  granted: WantedIntent,
+  wanted: WantedIntent | undefined,
+): Result<Run['intent'], TokenRefusal> {
+  const taskDigest = wanted?.taskDigest ?? granted.taskDigest;
+  const isSameTask = granted.taskDigest === undefined || granted.taskDigest === taskDigest;
+  if (!isSameTask || (wanted !== undefined && wanted.purpose !== granted.purpose)) {
+    return refuseToken('invalid_authorization_details', 'purpose and task_digest must be those of the grant');
+  }
+  return ok(
+    declaredIntent({ purpose: granted.purpose, ...(taskDigest === undefined ? {} : { taskDigest }) }),
+  );
+}
+
+/**
+ * What the grant gives, cut down to what the child asks, measured once more against the parent.
+ *
+ * INVARIANT: a child's envelope is a subset of its parent's.
+ */
+function childEnvelope(
+  { intent: { tools, maxCalls, maxDepth, expiresIn } }: DelegationGrant,
+  wanted: WantedIntent | undefined,
+  parent: Run,
+  issuedAt: number,
+): Result<Envelope, TokenRefusal> {
+  const granted = { tools, maxCalls, maxDepth, expiresAt: issuedAt + expiresIn };
+  const asked = narrow(granted, wanted === undefined ? {} : wantedEnvelope(wanted, issuedAt));
+  if (!asked.ok) return refuseEnvelope(asked.error);
+  const ceiling = childCeiling(parent.envelope);
+  if (!ceiling.ok) return refuseEnvelope(ceiling.error);
+  const expiresAt = Math.min(asked.value.expiresAt, parent.envelope.expiresAt); // the grant was made some seconds ago
+  const envelope = narrow(ceiling.value, { ...asked.value, expiresAt });
+  return envelope.ok ? envelope : refuseEnvelope(envelope.error);
+}

@@ -1,0 +1,13 @@
+import type { Run } from './run.ts';
+import type { Ending } from './run-store.ts';
+
+/**
+ * Where the beginning and the end of runs are written down (the intent log). Both are durable when they
+ * resolve. A rejection means "not written": the run is then not issued, and the end is not acknowledged.
+ */
+export interface RunJournal {
+  /** Before the run can be used. */
+  opened(run: Run): Promise<void>;
+  /** After the end is in force. */
+  closed(runs: readonly Run[], ending: Ending): Promise<void>;
+}

@@ -1,0 +1,70 @@
+import type { Report } from './finding.ts';
+import type { Hash } from './merkle.ts';
+import type { RecordHeader } from './record-header.ts';
+
+/** A permitted request whose end is not in the log. */
+export type OpenIntent = { readonly call: string; readonly run: string; readonly idx: number };
+
+export type RequestCounts = {
+  readonly intents: number;
+  readonly outcomes: number;
+  readonly refusals: number;
+};
+
+/** Pairs intents with outcomes: exactly one for each, naming the intent by its hash; none for a refusal. */
+export type PairingCheck = {
+  add(idx: number, leaf: Hash, header: RecordHeader): void;
+  readonly counts: RequestCounts;
+  open(): OpenIntent[];
+};
+
+export function createPairingCheck(report: Report): PairingCheck {
+  const open = new Map<string, OpenIntent & { leaf: Hash }>();
+  const counts = { intents: 0, outcomes: 0, refusals: 0 };
+
+  function addIntent(idx: number, leaf: Hash, call: string, run: string): void {
+    counts.intents++;
+    const other = open.get(call);
+    if (other !== undefined) {
+      report('broken', idx, `record ${idx} is a second intent of call ${call}, after record ${other.idx}`);
+    }
+    open.set(call, { call, run, idx, leaf });
+  }
+
+  function addOutcome(idx: number, call: string, { run, intent }: RecordHeader): void {
+    counts.outcomes++;
+    const opened = open.get(call);
+    if (opened === undefined) {
+      report('broken', idx, `record ${idx} is an outcome of call ${call}, which has no open intent`);
+    } else if (opened.leaf !== intent || opened.run !== run) {
+      report('broken', idx, `record ${idx} is an outcome for another intent than record ${opened.idx}`);
+    }
+    open.delete(call);
+  }
+
+  function addRefusal(idx: number, call: string): void {
+    counts.refusals++;
+    const opened = open.get(call);
+    if (opened !== undefined) {
+      report('broken', idx, `record ${idx} refuses call ${call}, which record ${opened.idx} permitted`);
+    }
+  }
+
+  return {
+    counts,
+    add(idx, leaf, header) {
+      const { type, call, run } = header;
+      if (type !== 'intent' && type !== 'outcome' && type !== 'refusal') return;
+      if (call === undefined || (run === undefined && type !== 'refusal')) {
+        report('broken', idx, `record ${idx} (${type}) does not name its call and run`);
+      } else if (type === 'intent') {
+        addIntent(idx, leaf, call, run ?? '');
+      } else if (type === 'outcome') {
+        addOutcome(idx, call, header);
+      } else {
+        addRefusal(idx, call);
+      }
+    },
+    open: () => [...open.values()].map(({ call, run, idx }) => ({ call, run, idx })),
+  };
+}

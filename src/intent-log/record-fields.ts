@@ -1,0 +1,167 @@
+import type {
+  Actor,
+  BootRecord,
+  Commitment,
+  DecisionEntry,
+  EarlyRefusal,
+  IntentRecord,
+  OutcomeRecord,
+  PolicyLoadRecord,
+  RecordBody,
+  RecoveryRecord,
+  RefusalRecord,
+  RunCloseRecord,
+  RunOpenRecord,
+  Subject,
+  ToolPinRecord,
+} from './record.ts';
+
+/** What a field holds: plain values, a list of strings, any JSON object, or an object with fields of its own. */
+export type FieldKind = 'string' | 'integer' | 'rpcId' | 'strings' | 'json' | readonly Field[];
+
+/** One field of a record, in the order in which the fields are stored. */
+export type Field = { readonly key: string; readonly kind: FieldKind; readonly optional: boolean };
+
+type KindOf<V> = [V] extends [string]
+  ? 'string'
+  : [V] extends [number]
+    ? 'integer'
+    : [V] extends [string | number]
+      ? 'rpcId'
+      : [V] extends [readonly string[]]
+        ? 'strings'
+        : string extends keyof V
+          ? 'json'
+          : readonly Field[];
+
+type Optional<K> = { readonly optional: K };
+
+/** The table of a type: every key once, each with a kind that fits. A forgotten field does not compile. */
+type Table<T> = {
+  readonly [K in keyof T]-?: Record<never, never> extends Pick<T, K>
+    ? Optional<KindOf<NonNullable<T[K]>>>
+    : KindOf<T[K]>;
+};
+
+const optional = <const K extends FieldKind>(kind: K): Optional<K> => ({ optional: kind });
+
+function fields<T>(table: Table<T>): readonly Field[] {
+  const entries = Object.entries<FieldKind | Optional<FieldKind>>(table);
+  return entries.map(([key, kind]) =>
+    typeof kind === 'object' && 'optional' in kind
+      ? { key, kind: kind.optional, optional: true }
+      : { key, kind, optional: false },
+  );
+}
+
+const commitment = fields<Commitment>({ digest: 'string', bytes: 'integer' });
+
+const actor = fields<Actor>({
+  run: 'string',
+  agent: 'string',
+  owner: 'string',
+  chain: 'strings',
+  purpose: 'string',
+});
+
+const subject = fields<Subject>({
+  upstream: 'string',
+  method: 'string',
+  tool: optional('string'),
+  pin: optional('string'),
+  args: optional(commitment),
+});
+
+const decision = fields<DecisionEntry>({
+  effect: 'string',
+  policies: 'strings',
+  revision: 'string',
+  code: optional('string'),
+  reason: optional('string'),
+  detail: optional('string'),
+});
+
+const early = fields<EarlyRefusal>({ reason: 'string', detail: optional('string') });
+
+/** The fields of every record type after the envelope, in stored order. docs/log-format.md lists the same. */
+export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]>> = {
+  boot: fields<BootRecord>({ type: 'string', version: 'string', config: 'string' }),
+  'run.open': fields<RunOpenRecord>({
+    type: 'string',
+    run: 'string',
+    spiffeId: 'string',
+    agent: 'string',
+    owner: fields<RunOpenRecord['owner']>({ kind: 'string', name: 'string', contact: 'string' }),
+    environment: 'string',
+    root: 'string',
+    parent: optional('string'),
+    depth: 'integer',
+    key: 'string',
+    purpose: 'string',
+    taskDigest: optional('string'),
+    envelope: fields<RunOpenRecord['envelope']>({
+      tools: 'strings',
+      maxCalls: 'integer',
+      maxDepth: 'integer',
+      expiresAt: 'integer',
+    }),
+    evidence: fields<RunOpenRecord['evidence']>({ attestor: 'string', digest: 'string', claims: 'json' }),
+    issuedAt: 'integer',
+  }),
+  'run.close': fields<RunCloseRecord>({
+    type: 'string',
+    run: 'string',
+    state: 'string',
+    by: 'string',
+    reason: 'string',
+  }),
+  intent: fields<IntentRecord>({
+    type: 'string',
+    call: 'string',
+    run: 'string',
+    actor,
+    subject,
+    decision,
+    proof: 'string',
+    rpcId: optional('rpcId'),
+    traceparent: optional('string'),
+  }),
+  outcome: fields<OutcomeRecord>({
+    type: 'string',
+    call: 'string',
+    run: 'string',
+    intent: 'string',
+    status: 'string',
+    result: optional(commitment),
+    credential: optional(
+      fields<NonNullable<OutcomeRecord['credential']>>({
+        id: 'string',
+        kind: 'string',
+        expiresAt: 'integer',
+      }),
+    ),
+    labels: optional('strings'),
+    micros: 'integer',
+    detail: optional('string'),
+  }),
+  refusal: fields<RefusalRecord>({
+    type: 'string',
+    call: 'string',
+    run: optional('string'),
+    actor: optional(actor),
+    subject: optional(subject),
+    decision: optional(decision),
+    early: optional(early),
+    proof: optional('string'),
+    rpcId: optional('rpcId'),
+    micros: 'integer',
+  }),
+  'policyset.load': fields<PolicyLoadRecord>({ type: 'string', revision: 'string', policies: 'strings' }),
+  'toolset.pin': fields<ToolPinRecord>({
+    type: 'string',
+    upstream: 'string',
+    digest: 'string',
+    tools: 'json',
+  }),
+  recovery: fields<RecoveryRecord>({ type: 'string', unknown: 'strings' }),
+};

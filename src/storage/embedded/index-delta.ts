@@ -1,0 +1,103 @@
+import type { CallId, RunId } from '../../base/index.ts';
+import type { Hash, LogRecord, RunCloseRecord, RunOpenRecord } from '../../intent-log/index.ts';
+
+/** Where a strand ends: what the next record of it must follow. */
+export type StrandHead = { readonly seq: number; readonly leaf: Hash };
+
+/** How often a run did what, as policy counts it. */
+export type RunCounts = { calls: number; toolCalls: number; denials: number };
+
+/** What a stretch of the log changes in the index. Gathered in memory, then written in one go. */
+export type IndexDelta = {
+  /** Index after the last record, its leaf hash and time. */
+  next: number;
+  leaf: Hash;
+  at: string;
+  readonly strands: Map<string, { seq: number; leaf: Hash; readonly records: number[] }>;
+  readonly opened: Map<RunId, RunOpenRecord & { readonly at: string }>;
+  readonly closed: Map<RunId, Pick<RunCloseRecord, 'state'> & { readonly at: string }>;
+  readonly counts: Map<RunId, RunCounts>;
+  readonly labels: Map<RunId, Set<string>>;
+  /** Intents of this stretch that have no outcome in it. */
+  readonly openIntents: Map<CallId, { readonly idx: number; readonly run: RunId; readonly leaf: Hash }>;
+  /** Calls with an outcome in this stretch and the intent before it. */
+  readonly settled: Set<CallId>;
+  readonly proofs: string[];
+};
+
+export function emptyDelta(next: number, leaf: Hash): IndexDelta {
+  return {
+    next,
+    leaf,
+    at: '',
+    strands: new Map(),
+    opened: new Map(),
+    closed: new Map(),
+    counts: new Map(),
+    labels: new Map(),
+    openIntents: new Map(),
+    settled: new Set(),
+    proofs: [],
+  };
+}
+
+/** Takes the next record in. */
+export function addToDelta(delta: IndexDelta, record: LogRecord, leaf: Hash): void {
+  delta.next = record.idx + 1;
+  delta.leaf = leaf;
+  delta.at = record.at;
+  addToStrand(delta, record, leaf);
+  switch (record.type) {
+    case 'run.open':
+      delta.opened.set(record.run, record);
+      return;
+    case 'run.close':
+      delta.closed.set(record.run, { state: record.state, at: record.at });
+      return;
+    case 'intent': {
+      const counts = countsOf(delta, record.run);
+      counts.calls++;
+      if (record.subject.method === 'tools/call') counts.toolCalls++;
+      delta.openIntents.set(record.call, { idx: record.idx, run: record.run, leaf });
+      delta.proofs.push(record.proof);
+      return;
+    }
+    case 'outcome':
+      if (!delta.openIntents.delete(record.call)) delta.settled.add(record.call);
+      addLabels(delta, record.run, record.labels ?? []);
+      return;
+    case 'refusal':
+      if (record.run !== undefined && record.decision !== undefined) countsOf(delta, record.run).denials++;
+      if (record.proof !== undefined) delta.proofs.push(record.proof);
+      return;
+    default:
+      return; // nothing but its place is indexed
+  }
+}
+
+function addToStrand(delta: IndexDelta, { strand, seq, idx }: LogRecord, leaf: Hash): void {
+  const known = delta.strands.get(strand);
+  if (known === undefined) {
+    delta.strands.set(strand, { seq, leaf, records: [idx] });
+    return;
+  }
+  known.seq = seq;
+  known.leaf = leaf;
+  known.records.push(idx);
+}
+
+function countsOf(delta: IndexDelta, run: RunId): RunCounts {
+  let counts = delta.counts.get(run);
+  if (counts === undefined) {
+    counts = { calls: 0, toolCalls: 0, denials: 0 };
+    delta.counts.set(run, counts);
+  }
+  return counts;
+}
+
+function addLabels(delta: IndexDelta, run: RunId, labels: readonly string[]): void {
+  if (labels.length === 0) return;
+  const known = delta.labels.get(run) ?? new Set();
+  for (const label of labels) known.add(label);
+  delta.labels.set(run, known);
+}

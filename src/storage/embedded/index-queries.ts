@@ -1,0 +1,145 @@
+import type { DatabaseSync } from 'node:sqlite';
+import type { CallId, RunId } from '../../base/index.ts';
+import type { Run, RunState } from '../../identity/index.ts';
+import type { Hash, RunOpenRecord } from '../../intent-log/index.ts';
+import { PROOF_MEMORY } from './index-writes.ts';
+
+/** An intent without an outcome, with what its outcome must name. */
+export type OpenIntentRow = {
+  readonly call: CallId;
+  readonly run: RunId;
+  readonly idx: number;
+  readonly leaf: Hash;
+};
+
+/** A run as the log knows it. */
+export type LoggedRun = {
+  readonly run: Run;
+  readonly state: RunState;
+  /** RFC 3339. */
+  readonly openedAt: string;
+  readonly closedAt?: string;
+  /** Requests of any method that were forwarded. */
+  readonly calls: number;
+  /** `tools/call` that were forwarded: what is spent of the run's `maxCalls`. */
+  readonly toolCalls: number;
+  /** Requests refused by policy. */
+  readonly denials: number;
+  /** Taint labels of the whole delegation tree, sorted. */
+  readonly labels: readonly string[];
+};
+
+/** Everything a starting gateway must know of what happened before. */
+export type LogState = {
+  /** Empty after a start: recovery has given each its outcome. */
+  readonly openIntents: readonly OpenIntentRow[];
+  /** All runs of every delegation tree of which a run was not closed, or within ten minutes; in log order. */
+  readonly runs: readonly LoggedRun[];
+  /** Proofs of possession seen within ten minutes; `at` in milliseconds since the epoch, rather too late. */
+  readonly proofs: readonly { readonly proof: string; readonly at: number }[];
+};
+
+/** How far the index has followed the log. */
+export function readCursor(db: DatabaseSync): { readonly next: number; readonly leaf: Hash } {
+  const row = db.prepare('SELECT next, leaf FROM cursor').get();
+  return { next: Number(row?.['next']), leaf: String(row?.['leaf']) };
+}
+
+/** `now` in milliseconds since the epoch. */
+export function readState(db: DatabaseSync, now: number): LogState {
+  return { openIntents: readOpenIntents(db), runs: readRecentRuns(db, now), proofs: readProofs(db, now) };
+}
+
+/** In log order. */
+export function readOpenIntents(db: DatabaseSync): OpenIntentRow[] {
+  const rows = db.prepare('SELECT call, run, idx, leaf FROM open_intents ORDER BY idx').all();
+  return rows as unknown as OpenIntentRow[];
+}
+
+/** The newest runs, newest first. */
+export function readNewestRuns(db: DatabaseSync, limit: number): LoggedRun[] {
+  const rows = db.prepare('SELECT * FROM runs ORDER BY rowid DESC LIMIT ?').all(limit);
+  return rows.map((row) => toLoggedRun(db, row as RunRow));
+}
+
+/** All runs that share a root run. */
+export function readTree(db: DatabaseSync, root: RunId): RunId[] {
+  const rows = db.prepare('SELECT run FROM runs WHERE root = ?').all(root);
+  return rows.map((row) => row['run'] as RunId);
+}
+
+export function readRoot(db: DatabaseSync, run: RunId): RunId | undefined {
+  return db.prepare('SELECT root FROM runs WHERE run = ?').get(run)?.['root'] as RunId | undefined;
+}
+
+/** Indexes of the records of one strand, in order. */
+export function readStrand(db: DatabaseSync, strand: string): number[] {
+  const rows = db.prepare('SELECT list FROM strand_records WHERE strand = ? ORDER BY first').all(strand);
+  return rows.flatMap((row) => JSON.parse(String(row['list'])) as number[]);
+}
+
+/** A run as its first record describes it. */
+export function runOf(record: RunOpenRecord): Run {
+  const { spiffeId, agent, owner, environment, root, parent, depth, key, envelope, evidence, issuedAt } =
+    record;
+  const { purpose, taskDigest } = record;
+  return {
+    id: record.run,
+    spiffeId,
+    agent,
+    owner,
+    environment,
+    root,
+    ...(parent === undefined ? {} : { parent }),
+    depth,
+    key,
+    intent: { purpose, ...(taskDigest === undefined ? {} : { taskDigest }) },
+    envelope,
+    evidence,
+    issuedAt,
+  };
+}
+
+type RunRow = {
+  readonly root: string;
+  readonly opened_at: string;
+  readonly state: RunState;
+  readonly closed_at: string | null;
+  readonly body: string;
+  readonly calls: number;
+  readonly tool_calls: number;
+  readonly denials: number;
+};
+
+function readRecentRuns(db: DatabaseSync, now: number): LoggedRun[] {
+  const closedAfter = new Date(now - PROOF_MEMORY).toISOString();
+  const rows = db
+    .prepare(
+      `SELECT * FROM runs WHERE root IN (
+         SELECT root FROM runs WHERE state = 'live' UNION SELECT root FROM runs WHERE closed_at > ?
+       ) ORDER BY rowid`,
+    )
+    .all(closedAfter);
+  return rows.map((row) => toLoggedRun(db, row as RunRow));
+}
+
+function toLoggedRun(db: DatabaseSync, row: RunRow): LoggedRun {
+  const labels = db.prepare('SELECT label FROM tree_labels WHERE root = ? ORDER BY label').all(row.root);
+  return {
+    run: runOf(JSON.parse(row.body) as RunOpenRecord), // the index wrote it from a record it had checked
+    state: row.state,
+    openedAt: row.opened_at,
+    ...(row.closed_at === null ? {} : { closedAt: row.closed_at }),
+    calls: row.calls,
+    toolCalls: row.tool_calls,
+    denials: row.denials,
+    labels: labels.map((label) => String(label['label'])),
+  };
+}
+
+function readProofs(db: DatabaseSync, now: number): LogState['proofs'] {
+  const rows = db.prepare('SELECT at, list FROM proofs WHERE at > ? ORDER BY at').all(now - PROOF_MEMORY);
+  return rows.flatMap(({ at, list }) =>
+    (JSON.parse(String(list)) as string[]).map((proof) => ({ proof, at: Number(at) })),
+  );
+}

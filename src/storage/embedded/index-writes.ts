@@ -1,0 +1,64 @@
+import type { DatabaseSync } from 'node:sqlite';
+import type { IndexDelta } from './index-delta.ts';
+
+/** How long a proof of possession stays in the index, in milliseconds; longer than any proof is accepted. */
+export const PROOF_MEMORY = 600_000;
+
+/** Writes what a stretch of the log changes. The caller wraps it in a transaction. */
+export function writeDelta(db: DatabaseSync, delta: IndexDelta): void {
+  writeStrands(db, delta);
+  writeRuns(db, delta);
+  writeLabels(db, delta);
+  writeIntents(db, delta);
+  writeProofs(db, delta);
+  db.prepare('UPDATE cursor SET next = ?, leaf = ?').run(delta.next, delta.leaf);
+}
+
+function writeStrands(db: DatabaseSync, { strands }: IndexDelta): void {
+  const head = db.prepare('INSERT OR REPLACE INTO strands (strand, seq, leaf) VALUES (?, ?, ?)');
+  const list = db.prepare('INSERT INTO strand_records (strand, first, list) VALUES (?, ?, ?)');
+  for (const [strand, { seq, leaf, records }] of strands) {
+    head.run(strand, seq, leaf);
+    list.run(strand, records[0] as number, JSON.stringify(records));
+  }
+}
+
+function writeRuns(db: DatabaseSync, { opened, closed, counts }: IndexDelta): void {
+  const open = db.prepare(
+    `INSERT INTO runs (run, agent, key, root, opened_at, state, body)
+     VALUES (?, ?, ?, ?, ?, 'live', ?) ON CONFLICT (run) DO NOTHING`,
+  );
+  for (const record of opened.values()) {
+    const { run, agent, key, root, at } = record;
+    open.run(run, agent, key, root, at, JSON.stringify(record));
+  }
+  const close = db.prepare('UPDATE runs SET state = ?, closed_at = ? WHERE run = ?');
+  for (const [run, { state, at }] of closed) close.run(state, at, run);
+  const count = db.prepare(
+    'UPDATE runs SET calls = calls + ?, tool_calls = tool_calls + ?, denials = denials + ? WHERE run = ?',
+  );
+  for (const [run, { calls, toolCalls, denials }] of counts) count.run(calls, toolCalls, denials, run);
+}
+
+function writeLabels(db: DatabaseSync, { labels }: IndexDelta): void {
+  const insert = db.prepare(
+    'INSERT OR IGNORE INTO tree_labels (root, label) SELECT root, ? FROM runs WHERE run = ?',
+  );
+  for (const [run, added] of labels) for (const label of added) insert.run(label, run);
+}
+
+function writeIntents(db: DatabaseSync, { openIntents, settled }: IndexDelta): void {
+  const settle = db.prepare('DELETE FROM open_intents WHERE call = ?');
+  for (const call of settled) settle.run(call);
+  const open = db.prepare('INSERT OR REPLACE INTO open_intents (call, idx, run, leaf) VALUES (?, ?, ?, ?)');
+  for (const [call, { idx, run, leaf }] of openIntents) open.run(call, idx, run, leaf);
+}
+
+/** All proofs of a stretch share the time of its last record: remembered too long rather than too short. */
+function writeProofs(db: DatabaseSync, { proofs, at }: IndexDelta): void {
+  const time = Date.parse(at);
+  if (proofs.length > 0) {
+    db.prepare('INSERT INTO proofs (at, list) VALUES (?, ?)').run(time, JSON.stringify(proofs));
+  }
+  db.prepare('DELETE FROM proofs WHERE at < ?').run(time - PROOF_MEMORY);
+}

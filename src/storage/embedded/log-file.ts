@@ -1,0 +1,151 @@
+import { statSync } from 'node:fs';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { SallyportError } from '../../base/index.ts';
+import type { CompactRange, StoredCheckpoint, StoredRecord } from '../../intent-log/index.ts';
+import { folderError, makePrivateFile } from './data-folder.ts';
+import { inTransaction, isSqliteError, SQLITE_CORRUPT, SQLITE_NOTADB, setPragma } from './sqlite.ts';
+
+const FORMAT = 1;
+const MINUTE = 60_000;
+/** Pages of WAL before SQLite moves them by itself; otherwise the writer does that when it is idle. */
+const WAL_PAGES = 8000;
+
+const SCHEMA = `
+CREATE TABLE IF NOT EXISTS records (idx INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS checkpoints (size INTEGER PRIMARY KEY, at INTEGER NOT NULL, note TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS frontier (id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL, hashes TEXT NOT NULL) STRICT;
+PRAGMA user_version=${FORMAT};
+`;
+
+type Row = readonly [idx: number, bytes: Uint8Array];
+
+/**
+ * The file that holds records and checkpoints, open for its one writer.
+ *
+ * What `insert` wrote is durable when it returns: WAL with `synchronous=FULL`, both asserted on every open,
+ * because a connection's default decides and not the file.
+ */
+export class LogFile implements Disposable {
+  readonly #path: string;
+  readonly #db: DatabaseSync;
+  readonly #insert: StatementSync;
+  readonly #read: StatementSync;
+  readonly #identity: string | undefined;
+
+  /** Throws `ERR_LOG_CORRUPT` for a file that is not a log, `ERR_DATA_FOLDER` for one that cannot be opened. */
+  constructor(path: string) {
+    this.#path = path;
+    this.#db = openDatabase(path);
+    this.#insert = this.#db.prepare('INSERT INTO records (idx, bytes) VALUES (?, ?)');
+    this.#read = this.#db.prepare('SELECT idx, bytes FROM records WHERE idx >= ? ORDER BY idx LIMIT ?');
+    this.#read.setReturnArrays(true);
+    this.#identity = this.#identify();
+  }
+
+  /** What this connection says of itself: it decides what a commit is worth, not the file. */
+  durability(): { readonly journalMode: unknown; readonly synchronous: unknown } {
+    return {
+      journalMode: this.#db.prepare('PRAGMA journal_mode').get()?.['journal_mode'],
+      synchronous: this.#db.prepare('PRAGMA synchronous').get()?.['synchronous'],
+    };
+  }
+
+  /** Index after the last record. */
+  end(): number {
+    return Number(this.#db.prepare('SELECT coalesce(max(idx) + 1, 0) AS size FROM records').get()?.['size']);
+  }
+
+  /**
+   * Writes a batch in one transaction with one sync. Throws on the first error; the caller must then never
+   * write again, because after a failed sync nobody knows what is on disk.
+   */
+  insert(first: number, records: readonly Uint8Array[]): void {
+    inTransaction(this.#db, () => {
+      for (let i = 0; i < records.length; i++) this.#insert.run(first + i, records[i] as Uint8Array);
+    });
+    if (this.#identify() !== this.#identity) {
+      throw new Error(`${this.#path} was moved, deleted or replaced while the gateway was writing to it`);
+    }
+  }
+
+  /** What the file holds from an index on, at most `limit` records. */
+  read(from: number, limit: number): StoredRecord[] {
+    const rows = this.#read.all(from, limit) as unknown as Row[];
+    return rows.map(([idx, bytes]) => ({ idx, bytes }));
+  }
+
+  readOne(idx: number): Uint8Array | undefined {
+    const [record] = this.read(idx, 1);
+    return record?.idx === idx ? record.bytes : undefined;
+  }
+
+  newestCheckpoint(): StoredCheckpoint | undefined {
+    const row = this.#db.prepare('SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1').get();
+    return row as StoredCheckpoint | undefined;
+  }
+
+  /** The compact range that was stored with the newest checkpoint. */
+  frontier(): CompactRange | undefined {
+    const row = this.#db.prepare('SELECT size, hashes FROM frontier').get();
+    if (row === undefined) return undefined;
+    const hashes = String(row['hashes']);
+    return { size: Number(row['size']), hashes: hashes === '' ? [] : hashes.split(' ') };
+  }
+
+  /** Adds a checkpoint; of each minute only the last one is kept. `at`: milliseconds since the epoch. */
+  insertCheckpoint(range: CompactRange, at: number, note: string): void {
+    const minute = Math.floor(at / MINUTE) * MINUTE;
+    inTransaction(this.#db, () => {
+      this.#db.prepare('DELETE FROM checkpoints WHERE size <= ? AND at >= ?').run(range.size, minute);
+      this.#db
+        .prepare('INSERT OR REPLACE INTO checkpoints (size, at, note) VALUES (?, ?, ?)')
+        .run(range.size, at, note);
+      this.#db
+        .prepare('INSERT OR REPLACE INTO frontier (id, size, hashes) VALUES (1, ?, ?)')
+        .run(range.size, range.hashes.join(' '));
+    });
+  }
+
+  /** Moves what the WAL holds into the file, as far as readers allow. For idle moments. */
+  tidy(): void {
+    this.#db.exec('PRAGMA wal_checkpoint(PASSIVE)');
+  }
+
+  [Symbol.dispose](): void {
+    this.#db.close();
+  }
+
+  #identify(): string | undefined {
+    const stats = statSync(this.#path, { throwIfNoEntry: false });
+    return stats === undefined ? undefined : `${stats.dev}:${stats.ino}`;
+  }
+}
+
+function openDatabase(path: string): DatabaseSync {
+  let db: DatabaseSync | undefined;
+  try {
+    makePrivateFile(path);
+    db = new DatabaseSync(path, { timeout: 1000 });
+    setPragma(db, 'journal_mode', 'WAL', 'wal');
+    setPragma(db, 'synchronous', 'FULL', 2);
+    setPragma(db, 'wal_autocheckpoint', String(WAL_PAGES), WAL_PAGES);
+    requireFormat(db, path);
+    db.exec(SCHEMA);
+    return db;
+  } catch (error) {
+    db?.close();
+    if (!isSqliteError(error, SQLITE_CORRUPT, SQLITE_NOTADB)) throw folderError(path, error);
+    throw new SallyportError('ERR_LOG_CORRUPT', `${path} is not a readable log; restore it from a backup`, {
+      cause: error,
+    });
+  }
+}
+
+function requireFormat(db: DatabaseSync, path: string): void {
+  const found = Number(db.prepare('PRAGMA user_version').get()?.['user_version']);
+  if (found === 0 || found === FORMAT) return;
+  throw new SallyportError(
+    'ERR_LOG_CORRUPT',
+    `${path} has file format ${found}, this version writes ${FORMAT}; use the version that wrote it`,
+  );
+}

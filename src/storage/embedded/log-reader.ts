@@ -1,0 +1,199 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { type RunId, SallyportError } from '../../base/index.ts';
+import {
+  decodeRecord,
+  type LogRecord,
+  type LogSource,
+  leafHash,
+  type StoredCheckpoint,
+  type StoredRecord,
+} from '../../intent-log/index.ts';
+import { type DataFolder, dataFolderAt, folderError } from './data-folder.ts';
+import { addToDelta, emptyDelta, type IndexDelta } from './index-delta.ts';
+import { hasIndexFormat } from './index-file.ts';
+import {
+  type LoggedRun,
+  readCursor,
+  readNewestRuns,
+  readRoot,
+  readStrand,
+  readTree,
+  runOf,
+} from './index-queries.ts';
+import { corrupt } from './read-verified.ts';
+
+/**
+ * A second, read-only pair of eyes on a log: works from any process, also while a gateway writes. Uses the index
+ * where there is one and reads the log itself from where the index ends.
+ */
+export interface LogReader extends LogSource, Disposable {
+  /** What the data folder says is the public key; someone who does not trust the folder brings their own. */
+  readonly verifierKey: string | undefined;
+  /** The published copy of the newest checkpoint, if there is one. */
+  publishedCheckpoint(): string | undefined;
+  /** Index after the last record. */
+  end(): number;
+  /** Size of the newest stored checkpoint, not verified; -1 when there is none. */
+  signedSize(): number;
+  /** The newest runs, newest first. */
+  runs(limit: number): LoggedRun[];
+  /** Records of all runs in the delegation tree of a run, in log order; empty when the log has no such run. */
+  tree(run: RunId): LogRecord[];
+}
+
+const STRETCH = 512;
+
+/** Opens the log of a data folder for reading. Throws `ERR_DATA_FOLDER` when there is none. */
+export function openLogReader(path: string): LogReader {
+  const folder = dataFolderAt(path);
+  if (!existsSync(folder.log)) {
+    throw new SallyportError(
+      'ERR_DATA_FOLDER',
+      `${path} holds no intent log; name the data folder of a gateway that has run`,
+    );
+  }
+  try {
+    const log = new DatabaseSync(folder.log, { readOnly: true, timeout: 2000 });
+    log.prepare('SELECT 1 FROM records LIMIT 1').get();
+    return new FileReader(folder, log);
+  } catch (error) {
+    throw folderError(folder.log, error);
+  }
+}
+
+class FileReader implements LogReader {
+  readonly verifierKey: string | undefined;
+  readonly #folder: DataFolder;
+  readonly #log: DatabaseSync;
+  readonly #index: DatabaseSync | undefined;
+  readonly #read: StatementSync;
+
+  constructor(folder: DataFolder, log: DatabaseSync) {
+    this.#folder = folder;
+    this.#log = log;
+    this.#index = openIndex(folder.index);
+    this.#read = log.prepare('SELECT idx, bytes FROM records WHERE idx >= ? ORDER BY idx LIMIT ?');
+    this.#read.setReturnArrays(true);
+    this.verifierKey = readIfThere(folder.verifierKey)?.trim();
+  }
+
+  /** In stretches rather than with one open cursor, which would keep the writer from tidying its file. */
+  *records(from: number): Generator<StoredRecord> {
+    for (let next = from; ; ) {
+      const rows = this.#read.all(next, STRETCH) as unknown as [number, Uint8Array][];
+      if (rows.length === 0) return;
+      for (const [idx, bytes] of rows) yield { idx, bytes };
+      next = (rows.at(-1)?.[0] ?? next) + 1;
+    }
+  }
+
+  checkpoints(): StoredCheckpoint[] {
+    const rows = this.#log.prepare('SELECT size, note FROM checkpoints ORDER BY size').all();
+    return rows as unknown as StoredCheckpoint[];
+  }
+
+  publishedCheckpoint(): string | undefined {
+    return readIfThere(this.#folder.checkpoint);
+  }
+
+  end(): number {
+    return Number(this.#log.prepare('SELECT coalesce(max(idx) + 1, 0) AS n FROM records').get()?.['n']);
+  }
+
+  signedSize(): number {
+    return Number(this.#log.prepare('SELECT coalesce(max(size), -1) AS n FROM checkpoints').get()?.['n']);
+  }
+
+  runs(limit: number): LoggedRun[] {
+    return this.#withTail((index, tail) => {
+      const known = index === undefined ? [] : readNewestRuns(index, limit);
+      const opened = [...tail.opened.values()].reverse().map(
+        (record): LoggedRun => ({
+          run: runOf(record),
+          state: 'live',
+          openedAt: record.at,
+          calls: 0,
+          toolCalls: 0,
+          denials: 0,
+          labels: [],
+        }),
+      );
+      return [...opened, ...known].slice(0, limit).map((run) => withTail(run, tail));
+    });
+  }
+
+  tree(run: RunId): LogRecord[] {
+    const places = this.#withTail((index, tail) => {
+      const root = tail.opened.get(run)?.root ?? (index && readRoot(index, run));
+      if (root === undefined) return [];
+      const runs = new Set(index === undefined ? [] : readTree(index, root));
+      for (const opened of tail.opened.values()) if (opened.root === root) runs.add(opened.run);
+      return [...runs].flatMap((each) => [
+        ...(index === undefined ? [] : readStrand(index, each)),
+        ...(tail.strands.get(each)?.records ?? []),
+      ]);
+    });
+    return places.sort((a, b) => a - b).map((idx) => this.#decodeAt(idx));
+  }
+
+  [Symbol.dispose](): void {
+    this.#index?.close();
+    this.#log.close();
+  }
+
+  /** Asks the index and the part of the log that it does not cover, in one snapshot of the index. */
+  #withTail<T>(ask: (index: DatabaseSync | undefined, tail: IndexDelta) => T): T {
+    this.#index?.exec('BEGIN');
+    try {
+      const { next, leaf } = this.#index === undefined ? { next: 0, leaf: '' } : readCursor(this.#index);
+      const tail = emptyDelta(next, leaf);
+      for (const stored of this.records(next)) addToDelta(tail, decode(stored), leafHash(stored.bytes));
+      return ask(this.#index, tail);
+    } finally {
+      this.#index?.exec('COMMIT');
+    }
+  }
+
+  #decodeAt(idx: number): LogRecord {
+    const [row] = this.#read.all(idx, 1) as unknown as [number, Uint8Array][];
+    if (row?.[0] !== idx) throw corrupt(`record ${idx} is missing`);
+    return decode({ idx, bytes: row[1] });
+  }
+}
+
+function decode({ idx, bytes }: StoredRecord): LogRecord {
+  const decoded = decodeRecord(bytes);
+  if (!decoded.ok) throw corrupt(`record ${idx} cannot be read (${decoded.error.reason})`);
+  return decoded.value;
+}
+
+function withTail(logged: LoggedRun, { closed, counts }: IndexDelta): LoggedRun {
+  const end = closed.get(logged.run.id);
+  const added = counts.get(logged.run.id);
+  return {
+    ...logged,
+    ...(end === undefined ? {} : { state: end.state, closedAt: end.at }),
+    calls: logged.calls + (added?.calls ?? 0),
+    toolCalls: logged.toolCalls + (added?.toolCalls ?? 0),
+    denials: logged.denials + (added?.denials ?? 0),
+  };
+}
+
+/** Undefined when there is no index that can be read: the log alone then has to do. */
+function openIndex(path: string): DatabaseSync | undefined {
+  if (!existsSync(path)) return undefined;
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(path, { readOnly: true, timeout: 2000 });
+    if (hasIndexFormat(db)) return db;
+  } catch {
+    // damaged: as good as none
+  }
+  db?.close();
+  return undefined;
+}
+
+function readIfThere(path: string): string | undefined {
+  return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+}

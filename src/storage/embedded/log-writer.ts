@@ -1,0 +1,158 @@
+import { renameSync, writeFileSync } from 'node:fs';
+import { SallyportError } from '../../base/index.ts';
+import {
+  appendLeaf,
+  type CheckpointSigner,
+  type CompactRange,
+  type Hash,
+  leafHash,
+  rootOf,
+  sealRecord,
+} from '../../intent-log/index.ts';
+import type { DataFolder } from './data-folder.ts';
+import type { StrandHead } from './index-delta.ts';
+import type { LogState } from './index-queries.ts';
+import { readState } from './index-queries.ts';
+import type { LogFile } from './log-file.ts';
+import type { LogIndex } from './log-index.ts';
+import { readVerified } from './read-verified.ts';
+import type { Question } from './worker-messages.ts';
+
+/** Heads of strands kept in memory; older ones are asked of the index. */
+const MAX_HEADS = 50_000;
+
+/** What a writer goes on from; made by `openLogWriter`, which has verified it. */
+export type WriterState = {
+  readonly folder: DataFolder;
+  readonly file: LogFile;
+  readonly index: LogIndex;
+  readonly signer: CheckpointSigner;
+  /** The tree over all records in the file. */
+  readonly range: CompactRange;
+  /** Size of the newest checkpoint; -1 when there is none. */
+  readonly signedSize: number;
+};
+
+/**
+ * Gives records their place, writes them, and signs for them.
+ *
+ * `append` makes records durable. `absorb` then reads them back from the file, compares their hashes with those
+ * that were acknowledged and only then lets them into tree and index, so that `checkpoint` signs what the disk
+ * holds and not what memory held. After any throw the writer must not be used again.
+ */
+export class LogWriter {
+  readonly #folder: DataFolder;
+  readonly #file: LogFile;
+  readonly #index: LogIndex;
+  readonly #signer: CheckpointSigner;
+  readonly #range: CompactRange;
+  readonly #heads = new Map<string, StrandHead>();
+  /** Leaf hashes of the records that are written but not absorbed. */
+  #pending: Hash[] = [];
+  #signedSize: number;
+  #isTidy = false;
+
+  constructor(state: WriterState) {
+    this.#folder = state.folder;
+    this.#file = state.file;
+    this.#index = state.index;
+    this.#signer = state.signer;
+    this.#range = state.range;
+    this.#signedSize = state.signedSize;
+  }
+
+  /** Records that are durable but not yet in tree and index. */
+  get backlog(): number {
+    return this.#pending.length;
+  }
+
+  /** Writes a batch; durable when it returns. `at`: milliseconds since the epoch. */
+  append(
+    at: number,
+    strands: readonly string[],
+    bodies: readonly string[],
+  ): { first: number; leaves: Hash[] } {
+    const first = this.#range.size + this.#pending.length;
+    const time = new Date(at).toISOString();
+    const leaves: Hash[] = [];
+    const records = bodies.map((body, i) => {
+      const strand = strands[i] as string;
+      const head = this.#head(strand);
+      const seq = head === undefined ? 0 : head.seq + 1;
+      const envelope = { idx: first + i, at: time, strand, seq, prev: head?.leaf ?? '' };
+      const bytes = Buffer.from(sealRecord(envelope, body));
+      const leaf = leafHash(bytes);
+      this.#heads.set(strand, { seq, leaf });
+      leaves.push(leaf);
+      return bytes;
+    });
+    this.#file.insert(first, records);
+    for (const leaf of leaves) this.#pending.push(leaf);
+    this.#isTidy = false;
+    return { first, leaves };
+  }
+
+  /** Reads back at most `limit` records, oldest first, and takes them into tree and index. */
+  absorb(limit: number): void {
+    const stretch = this.#file.read(this.#range.size, Math.min(limit, this.#pending.length));
+    stretch.forEach((stored, i) => {
+      const { leaf, record } = readVerified(stored, this.#index, this.#range.size);
+      if (leaf !== this.#pending[i]) throw readBackError(stored.idx);
+      appendLeaf(this.#range, leaf);
+      this.#index.add(record, leaf);
+    });
+    if (stretch.length === 0 && this.#pending.length > 0) throw readBackError(this.#range.size);
+    this.#pending = this.#pending.slice(stretch.length);
+  }
+
+  /** Signs for everything that is written, if that changed; else uses the idle moment to tidy the file. */
+  checkpoint(at: number): void {
+    while (this.#pending.length > 0) this.absorb(1024);
+    if (this.#range.size === this.#signedSize) {
+      if (!this.#isTidy) this.#file.tidy();
+      this.#isTidy = true;
+      return;
+    }
+    const note = this.#signer.sign({ size: this.#range.size, root: rootOf(this.#range) });
+    this.#file.insertCheckpoint(this.#range, at, note);
+    this.#signedSize = this.#range.size;
+    this.#publish(note);
+    this.#index.flush(); // after the checkpoint: what the index holds is always signed for
+    if (this.#heads.size > MAX_HEADS) this.#heads.clear();
+  }
+
+  answer(question: Question, at: number): LogState | boolean {
+    switch (question.kind) {
+      case 'state':
+        this.checkpoint(at);
+        return readState(this.#index.db, question.now);
+      case 'keyWasUsed':
+        while (this.#pending.length > 0) this.absorb(1024);
+        return this.#index.keyWasUsed(question.agent, question.key);
+    }
+  }
+
+  /** Closes the files as they are, without a word more. For after an error. */
+  abandon(): void {
+    this.#index[Symbol.dispose]();
+    this.#file[Symbol.dispose]();
+  }
+
+  #head(strand: string): StrandHead | undefined {
+    return this.#heads.get(strand) ?? this.#index.head(strand);
+  }
+
+  /** The copy in a file of its own is for people to carry elsewhere; the log does not depend on it. */
+  #publish(note: string): void {
+    const draft = `${this.#folder.checkpoint}.new`;
+    writeFileSync(draft, note);
+    renameSync(draft, this.#folder.checkpoint);
+  }
+}
+
+function readBackError(idx: number): SallyportError {
+  return new SallyportError(
+    'ERR_LOG_CORRUPT',
+    `record ${idx} was read back other than it was written; check memory and disk of this machine`,
+  );
+}

@@ -1,0 +1,87 @@
+import type { RunId } from '../../base/index.ts';
+import type { Leaving, RunFacts, RunHistory } from '../../cedar/index.ts';
+import type { Run } from '../../identity/index.ts';
+
+/** What the log knows of a run from before this process started. */
+export type PastRun = {
+  readonly run: Run;
+  readonly calls: number;
+  readonly toolCalls: number;
+  readonly denials: number;
+  readonly labels: readonly string[];
+};
+
+type Counts = { calls: number; toolCalls: number; denials: number; inFlight: number };
+type Tree = { labels: readonly string[]; readonly runs: Map<RunId, Counts> };
+
+/** The run history of a single gateway process, hydrated from the log's index at start. */
+export function createEmbeddedRunHistory(past: Iterable<PastRun>): RunHistory {
+  const trees = new Map<RunId, Tree>();
+
+  function treeOf(run: Run): Tree {
+    let tree = trees.get(run.root);
+    if (tree === undefined) {
+      tree = { labels: [], runs: new Map() };
+      trees.set(run.root, tree);
+    }
+    return tree;
+  }
+
+  function countsOf(tree: Tree, run: Run): Counts {
+    let counts = tree.runs.get(run.id);
+    if (counts === undefined) {
+      counts = { calls: 0, toolCalls: 0, denials: 0, inFlight: 0 };
+      tree.runs.set(run.id, counts);
+    }
+    return counts;
+  }
+
+  for (const { run, calls, toolCalls, denials, labels } of past) {
+    const tree = treeOf(run);
+    tree.runs.set(run.id, { calls, toolCalls, denials, inFlight: 0 });
+    tree.labels = mergeLabels(tree.labels, labels);
+  }
+
+  return {
+    async enter(run: Run): Promise<RunFacts> {
+      const tree = treeOf(run);
+      const counts = countsOf(tree, run);
+      const facts = { ...counts, labels: tree.labels };
+      counts.inFlight++;
+      return facts;
+    },
+
+    async facts(run: Run): Promise<RunFacts> {
+      const tree = treeOf(run);
+      return { ...countsOf(tree, run), labels: tree.labels };
+    },
+
+    async leave(run: Run, leaving: Leaving): Promise<void> {
+      const tree = trees.get(run.root);
+      const counts = tree?.runs.get(run.id);
+      if (tree === undefined || counts === undefined) return; // closed while the request was under way
+      counts.inFlight--;
+      if (leaving.kind === 'refused') {
+        counts.denials++;
+        return;
+      }
+      counts.calls++;
+      if (leaving.isToolCall) counts.toolCalls++;
+      tree.labels = mergeLabels(tree.labels, leaving.labels);
+    },
+
+    async close(runs: readonly Run[]): Promise<void> {
+      for (const run of runs) {
+        const tree = trees.get(run.root);
+        tree?.runs.delete(run.id);
+        if (tree?.runs.size === 0) trees.delete(run.root);
+      }
+    },
+  };
+}
+
+/** Returns the very same array when nothing is added, so that caches keyed on it keep hitting. */
+function mergeLabels(known: readonly string[], added: readonly string[]): readonly string[] {
+  const fresh = added.filter((label) => !known.includes(label));
+  return fresh.length === 0 ? known : [...known, ...fresh].sort();
+}

@@ -1,0 +1,42 @@
+import type { AgentName, CallId, ErrorCode } from '../../base/index.ts';
+import type { KeyThumbprint } from '../../identity/index.ts';
+import type { LogState } from './index-queries.ts';
+
+/** What the log worker is started with. */
+export type WorkerSettings = {
+  readonly folder: string;
+  readonly origin: string;
+  /** Milliseconds. */
+  readonly checkpointEveryMs: number;
+  /** Time of the start, milliseconds since the epoch. */
+  readonly now: number;
+};
+
+/** A question to the index, and what its answer is. */
+export type Question =
+  | { readonly kind: 'state'; readonly now: number }
+  | { readonly kind: 'keyWasUsed'; readonly agent: AgentName; readonly key: KeyThumbprint };
+
+export type AnswerTo<Q extends Question> = Q extends { kind: 'state' } ? LogState : boolean;
+
+export type ToWorker =
+  /** Parallel arrays rather than objects: they are cloned faster. `at`: milliseconds since the epoch. */
+  | {
+      readonly op: 'append';
+      readonly at: number;
+      readonly strands: readonly string[];
+      readonly bodies: readonly string[];
+    }
+  | { readonly op: 'ask'; readonly id: number; readonly question: Question }
+  | { readonly op: 'close' };
+
+export type FromWorker =
+  | { readonly op: 'opened'; readonly verifierKey: string; readonly recovered: readonly CallId[] }
+  | { readonly op: 'refused'; readonly code: ErrorCode | undefined; readonly message: string }
+  /** The batch is durable. `leaves` holds the leaf hashes one after another, 43 characters each. */
+  | { readonly op: 'appended'; readonly first: number; readonly leaves: string }
+  | { readonly op: 'answer'; readonly id: number; readonly value: LogState | boolean }
+  | { readonly op: 'failed'; readonly message: string };
+
+/** Length of a base64url SHA-256 hash. */
+export const LEAF_LENGTH = 43;

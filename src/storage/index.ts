@@ -1,0 +1,16 @@
+export {
+  createEmbeddedRunHistory,
+  createEmbeddedRunStore,
+  createEmbeddedSingleUse,
+  type EmbeddedLog,
+  type EmbeddedLogOptions,
+  type EmbeddedRunStoreOptions,
+  type LoggedRun,
+  type LogReader,
+  type LogState,
+  type OpenIntentRow,
+  openEmbeddedLog,
+  openLogReader,
+  type PastRun,
+  type StoredRun,
+} from './embedded/index.ts';

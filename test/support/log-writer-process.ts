@@ -1,0 +1,37 @@
+// Writes to an embedded log until it is killed or the log fails; each acknowledged record is one line on stdout.
+// argv: data folder, number of parallel callers.
+import { writeSync } from 'node:fs';
+import { systemClock } from '../../src/base/index.ts';
+import { openEmbeddedLog } from '../../src/storage/index.ts';
+import { intent, newCall, newRun, outcome, runOpen } from './records.ts';
+
+const [folder = '', callers = '1'] = process.argv.slice(2);
+const log = await openEmbeddedLog({
+  folder,
+  origin: 'agents.example.org/log',
+  now: systemClock,
+  queueLimit: 1000,
+  checkpointEveryMs: 50,
+});
+const say = (line: string): void => {
+  writeSync(1, `${line}\n`);
+};
+say(`open ${log.recovered.length}`);
+void log.failed.then((error) => {
+  say(`failed ${error.message}`);
+  process.exit(3);
+});
+
+async function callForEver(): Promise<void> {
+  const run = newRun();
+  await log.append(runOpen(run));
+  for (;;) {
+    const call = newCall();
+    const receipt = await log.append(intent(run, call));
+    say(`${receipt.index} ${receipt.leaf}`);
+    const done = await log.append(outcome(run, call, receipt.leaf));
+    say(`${done.index} ${done.leaf}`);
+  }
+}
+
+await Promise.all(Array.from({ length: Number(callers) }, callForEver));

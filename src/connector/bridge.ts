@@ -176,7 +176,7 @@ export class Bridge {
       };
       const response = await this.#deps.fetch(this.#deps.url, { method: 'GET', headers, signal });
       if (!response.ok || !isEventStream(response)) {
-        this.#deps.log('event stream declined', { status: response.status });
+        if (response.status !== 405) this.#deps.log('event stream declined', { status: response.status });
         await response.body?.cancel();
         return false;
       }

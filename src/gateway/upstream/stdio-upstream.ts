@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import type { Clock, RunId, UpstreamName } from '../../base/index.ts';
+import { type Clock, isJsonObject, type RunId, type UpstreamName } from '../../base/index.ts';
 import { describeServer } from './describe.ts';
-import { type Era, eraOf, isRpcId, RPC_ERROR, rpcError } from './protocol.ts';
+import { type Era, eraOf, isRpcId, META, metaOf, RPC_ERROR, rpcError } from './protocol.ts';
 import type { ChildCommand, ChildTimes } from './stdio-child.ts';
 import { type StdioLog, StdioSession } from './stdio-session.ts';
 import {
@@ -63,6 +63,8 @@ class StdioUpstream implements Upstream {
   readonly #runs = new Map<RunId, Map<string, Entry>>();
   readonly #crashes = new Map<RunId, Crashes>();
   readonly #alive = new Set<StdioSession>();
+  /** What `server/discover` was last seen to offer. */
+  #revisions: readonly string[] | undefined;
 
   constructor(options: StdioUpstreamOptions, deps: StdioUpstreamDeps) {
     this.name = options.name;
@@ -75,6 +77,8 @@ class StdioUpstream implements Upstream {
     if (signal.aborted) throw new UpstreamError({ reason: 'cancelled', detail: 'the call was aborted' });
     const era = message === undefined ? 'legacy' : eraOf(message, mcpHeaders['mcp-protocol-version']);
     if (era === 'modern') {
+      const refusal = refuseRevision(outgoing, this.#revisions);
+      if (refusal !== undefined) return refusal;
       const entry = this.#find(run, STATELESS) ?? this.#start(run, STATELESS, era);
       return this.#pass(entry, outgoing);
     }
@@ -135,6 +139,8 @@ class StdioUpstream implements Upstream {
     entry.idle.refresh();
     const answer = await entry.session.send(outgoing);
     this.#crashes.delete(entry.run);
+    if (outgoing.message?.['method'] === 'server/discover')
+      this.#revisions = revisionsIn(answer) ?? this.#revisions;
     return answer;
   }
 
@@ -223,6 +229,29 @@ class StdioUpstream implements Upstream {
     await session[Symbol.asyncDispose]();
     this.#alive.delete(session);
   }
+}
+
+/**
+ * A server behind HTTP checks the revision of each request. Over stdio some do so only for the first, so it is
+ * done for them as soon as it is known what they speak.
+ */
+function refuseRevision({ message }: Outgoing, supported: readonly string[] | undefined): Answer | undefined {
+  const id = message?.['id'];
+  const requested = message === undefined ? undefined : metaOf(message)?.[META.protocolVersion];
+  if (supported === undefined || !isRpcId(id) || typeof requested !== 'string') return undefined;
+  if (supported.includes(requested)) return undefined;
+  const error = rpcError(id, RPC_ERROR.unsupportedVersion, 'Unsupported protocol version', {
+    supported,
+    requested,
+  });
+  return { status: 400, body: { kind: 'message', message: error } };
+}
+
+function revisionsIn({ body }: Answer): readonly string[] | undefined {
+  const result = body.kind === 'message' ? body.message['result'] : undefined;
+  const supported = isJsonObject(result) ? result['supportedVersions'] : undefined;
+  if (!Array.isArray(supported) || supported.length === 0 || supported.length > 32) return undefined;
+  return supported.every((revision) => typeof revision === 'string') ? supported : undefined;
 }
 
 /** What legacy servers behind HTTP answer to a message that no session holds. */

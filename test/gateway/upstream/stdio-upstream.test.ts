@@ -449,15 +449,15 @@ describe('cancelling at a stdio upstream', () => {
   });
 
   it('gives up on a silent server, and tells it', async () => {
-    const { send, call } = await initialize(start({ timeoutMs: 200 }));
+    const { send, call } = await initialize(start({ timeoutMs: 1500 }));
     await expectFailure(send({ jsonrpc: '2.0', id: 1, method: 'test/hang' }), 'timeout');
     expect(await call('test/cancelled')).toEqual({ cancelled: [{ requestId: 2, reason: 'timeout' }] });
   });
 
   it('does not call a server silent that waits for its client', async () => {
-    const { send } = await initialize(start({ timeoutMs: 200 }));
+    const { send } = await initialize(start({ timeoutMs: 1500 }));
     const answer = await send({ jsonrpc: '2.0', id: 1, method: 'test/ask' });
-    await sleep(600);
+    await sleep(2000);
     await send({ jsonrpc: '2.0', id: 'question', result: { roots: [] } });
     expect(await messagesOf(answer)).toHaveLength(2);
   });

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { createServer } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { fetchBounded } from '../../../src/identity/attestors/fetch-bounded.ts';
@@ -97,8 +97,8 @@ describe('the keys of an issuer', () => {
 });
 
 describe('a document fetched over the network', () => {
-  async function served(handler: Parameters<typeof createServer>[1], check: (url: string) => Promise<void>) {
-    const server = createServer(handler as never).listen(0, '127.0.0.1');
+  async function served(handler: RequestListener, check: (url: string) => Promise<void>) {
+    const server = createServer(handler).listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
     try {
       await check(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
@@ -111,7 +111,7 @@ describe('a document fetched over the network', () => {
   it('follows no redirect', async () => {
     let asked = 0;
     await served(
-      (_request: unknown, response: import('node:http').ServerResponse) => {
+      (_request, response) => {
         asked++;
         response.writeHead(302, { location: '/elsewhere' }).end();
       },
@@ -124,7 +124,7 @@ describe('a document fetched over the network', () => {
 
   it('is given up when it is too large or not there', async () => {
     await served(
-      (request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse) => {
+      (request, response) => {
         if (request.url === '/') response.end('x'.repeat(300_000));
         else response.writeHead(404).end('no');
       },

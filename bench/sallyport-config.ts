@@ -92,7 +92,7 @@ const LIFECYCLE_PERMIT = `@id("bench-lifecycle")
 @reason("a session begins with these")
 permit (
   principal,
-  action in [${action('initialize')}, ${action('notifications/initialized')}, ${action('tools/list')}],
+  action in [${action('protocol')}, ${action('list')}],
   resource
 );
 `;

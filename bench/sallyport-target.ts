@@ -28,7 +28,7 @@ export async function startSallyport(
   await writeFile(join(folder, 'policies', 'bench.cedar'), policyText());
   await writeFile(join(folder, 'jwks.json'), JSON.stringify({ keys: [publicHalf(grant.issuerKey)] }));
   await writeFile(join(folder, 'config.json'), JSON.stringify(config));
-  const flags = ['--conditions=source', ...nodeFlags];
+  const flags = ['--conditions=sallyport-source', ...nodeFlags];
   const child = startNode('src/cli/main.ts', ['serve', '--config', join(folder, 'config.json')], flags);
   const stop = async () => {
     await child[Symbol.asyncDispose]();

@@ -21,7 +21,10 @@ export async function createOwnClient(folder: string): Promise<OwnClient> {
   const kid = 'my-mcp-client-1';
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await writeFile(keyFile, JSON.stringify({ ...(await exportJWK(privateKey)), kid }), { mode: 0o600 });
-  await writeFile(jwksFile, JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid, alg: 'ES256' }] }));
+  await writeFile(
+    jwksFile,
+    JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid, alg: 'ES256' }] }),
+  );
   return {
     keyFile,
     agent: {
@@ -61,7 +64,11 @@ export function clientBlock(publicUrl: string, { keyFile }: OwnClient): string {
       PURPOSE,
     ],
   });
-  return JSON.stringify({ mcpServers: { files: server('files'), everything: server('everything') } }, null, 2);
+  return JSON.stringify(
+    { mcpServers: { files: server('files'), everything: server('everything') } },
+    null,
+    2,
+  );
 }
 
 /** A path as short as it can be typed from here. */

@@ -76,7 +76,8 @@ async function report(result: StoryResult, data: string, damage: number): Promis
   print();
   const isVerified = (await logVerify({ folder: data, out: print })) === 0;
   for (const { name, expected, actual, detail } of result.steps) {
-    if (expected !== actual) print(`NOT AS IT MUST: ${name}: expected ${expected}, was ${actual} (${detail})`);
+    if (expected !== actual)
+      print(`NOT AS IT MUST: ${name}: expected ${expected}, was ${actual} (${detail})`);
   }
   print(result.ok && damage === 0 ? '\nstory: as it must be' : '\nstory: NOT as it must be');
   return isVerified && damage === 0;

@@ -33,14 +33,22 @@ function isWorthALine({ actor, subject }: IntentRecord): boolean {
 }
 
 function outcomeLine({ actor, subject }: IntentRecord, outcome: OutcomeRecord): string {
-  const credential = outcome.credential === undefined ? 'no credential' : `credential ${outcome.credential.id}`;
+  const credential =
+    outcome.credential === undefined ? 'no credential' : `credential ${outcome.credential.id}`;
   const labels = outcome.labels === undefined ? '' : `, run is now ${outcome.labels.join(' ')}`;
   const status = outcome.status === 'ok' ? '' : `, ${outcome.status}`;
-  return line('✓', agentOf(actor), nameOf(subject), outcome.micros, `allowed, ${credential}${labels}${status}`);
+  return line(
+    '✓',
+    agentOf(actor),
+    nameOf(subject),
+    outcome.micros,
+    `allowed, ${credential}${labels}${status}`,
+  );
 }
 
 function refusalLine({ actor, subject, decision, early, micros }: RefusalRecord): string {
-  const reason = decision === undefined ? `refused: ${early?.reason}` : `${decision.code}: ${decision.reason}`;
+  const reason =
+    decision === undefined ? `refused: ${early?.reason}` : `${decision.code}: ${decision.reason}`;
   const why = decision?.policies.length ? `${reason} [${decision.policies.join(', ')}]` : reason;
   return line('✗', actor === undefined ? 'nobody' : agentOf(actor), nameOf(subject), micros, why);
 }

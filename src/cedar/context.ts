@@ -1,6 +1,7 @@
 import type { CedarValueJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { JsonObject } from '../base/index.ts';
 import type { Run } from '../identity/index.ts';
+import type { RecordArg } from './arg-types.ts';
 import type { EncodedArgs } from './encode-args.ts';
 import type { MethodParam } from './mcp-methods.ts';
 import type { AuthorizationRequest } from './pdp.ts';
@@ -14,6 +15,7 @@ export type ContextInput = {
   readonly run: Run;
   /** Absent for methods. */
   readonly encoded?: EncodedArgs;
+  readonly argsType?: RecordArg;
   readonly params?: Readonly<Partial<Record<MethodParam, string>>>;
 };
 

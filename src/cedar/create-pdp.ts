@@ -3,19 +3,20 @@ import type { Catalogue } from './catalogue.ts';
 import { type ContextInput, paramsOf } from './context.ts';
 import type { Decision, Forbid, Permit } from './decision.ts';
 import { encodeArgs } from './encode-args.ts';
-import { createEngine, type EngineDeps } from './engine.ts';
-import { interpret, refuse } from './interpret.ts';
+import { createEngine, type EngineDeps, type Verdict } from './engine.ts';
+import { type Findings, interpret, refuse } from './interpret.ts';
 import { createLru } from './lru.ts';
 import { paramOf } from './mcp-methods.ts';
 import type { ActionModel } from './model.ts';
 import type { AuthorizationRequest, Pdp } from './pdp.ts';
+import type { Policy } from './policy.ts';
 import { type PolicySet, parsePolicySet, policyError } from './policy-set.ts';
 import type { PolicySource } from './policy-text.ts';
 import { ask, type Slice } from './slice.ts';
-import { createSlices } from './slices.ts';
+import { type Candidates, createSlices } from './slices.ts';
 import { createVisibility } from './visible-tools.ts';
 
-/** Decisions kept, and the longest question that is kept: about 16 MB at worst. */
+/** Answers of the engine that are kept, and the longest question: about 16 MB at worst. */
 const MAX_CACHED = 8_192;
 const MAX_CACHED_LENGTH = 1_024;
 
@@ -36,30 +37,43 @@ export function createPdp(
 export function createPdpFor({ policies, model, revision }: PolicySet, deps?: EngineDeps): Pdp {
   const engine = createEngine(deps);
   const slices = createSlices(policies, model);
-  const cache = createLru<Decision>(MAX_CACHED);
+  const cache = createLru<Findings>(MAX_CACHED);
 
-  function decideLink(slice: Slice, input: ContextInput): Decision {
-    if (!slice.hasPermit)
-      return refuse('not_permitted', revision, 'no permit is about this run, action and resource');
+  /** Cedar is a pure function of what it is asked, so equal questions have one answer. */
+  function look(slice: Slice, input: ContextInput): Findings | Failure {
     const { query, key } = ask(slice, input);
-    const cacheKey = `${slice.unit.id} ${key}`;
-    const known = cache.get(cacheKey);
+    const known = cache.get(key);
     if (known !== undefined) return known;
     const verdict = engine.evaluate(slice.unit, query);
-    if (verdict.kind === 'decided' && verdict.errors.length > 0 && isGarbled(slice.action, input)) {
-      return refuse('unreadable', revision, verdict.errors.join('; '));
+    if (verdict.kind === 'failed') return verdict;
+    if (verdict.allow !== verdict.reasons.length > 0)
+      return { kind: 'failed', detail: 'the engine contradicts itself' };
+    const satisfied = slice.policies.filter((policy) => verdict.reasons.includes(policy.id));
+    const findings = { satisfied, errors: verdict.errors };
+    if (findings.errors.length === 0 && key.length <= MAX_CACHED_LENGTH) cache.set(key, findings);
+    return findings;
+  }
+
+  function decideLink(candidates: Candidates, input: ContextInput): Decision {
+    if (!candidates.hasPermit) {
+      return refuse('not_permitted', revision, 'no permit is about this run, action and resource');
     }
-    const approve = () => (slice.approved === undefined ? verdict : engine.evaluate(slice.approved, query));
-    const decision = interpret(verdict, slice.policies, revision, approve);
-    const isPure = decision.effect === 'permit' || decision.code !== 'pdp_failed';
-    if (isPure && cacheKey.length <= MAX_CACHED_LENGTH) cache.set(cacheKey, decision);
-    return decision;
+    const satisfied: Policy[] = [];
+    const errors: string[] = [];
+    for (const slice of candidates.slices) {
+      const found = look(slice, input);
+      if ('kind' in found) return refuse('pdp_failed', revision, found.detail);
+      satisfied.push(...found.satisfied);
+      errors.push(...found.errors);
+    }
+    if (errors.length > 0 && isGarbled(input)) return refuse('unreadable', revision, errors.join('; '));
+    return interpret({ satisfied, errors }, revision);
   }
 
   function decideAction(
     request: AuthorizationRequest,
     action: ActionModel,
-    facts: Pick<ContextInput, 'encoded' | 'params'>,
+    facts: Omit<ContextInput, 'request' | 'run'>,
   ): Decision {
     const { chain } = request.caller;
     const input = { request, ...facts };
@@ -81,7 +95,10 @@ export function createPdpFor({ policies, model, revision }: PolicySet, deps?: En
       if (!caller.chain.every(allows)) return refuse('outside_envelope', revision);
       const action = upstream?.tools.get(target.tool);
       if (action?.args === undefined) return refuse('not_permitted', revision, 'unknown tool');
-      return decideAction(request, action, { encoded: encodeArgs(action.args, target.args) });
+      return decideAction(request, action, {
+        encoded: encodeArgs(action.args, target.args),
+        argsType: action.args,
+      });
     }
     if (upstream === undefined) return refuse('not_permitted', revision, 'unknown upstream');
     const action = upstream.methods.get(target.method);
@@ -105,6 +122,8 @@ export function createPdpFor({ policies, model, revision }: PolicySet, deps?: En
   };
 }
 
+type Failure = Extract<Verdict, { kind: 'failed' }>;
+
 function both(a: Permit, b: Permit): Permit {
   return { ...a, policies: [...new Set([...a.policies, ...b.policies])].sort() };
 }
@@ -115,8 +134,8 @@ function ofAncestor({ spiffeId }: Run, refusal: Forbid): Forbid {
 }
 
 /** Did the call leave out a required argument, or send a value that Cedar cannot hold? Then errors are its own. */
-function isGarbled({ args }: ActionModel, { encoded }: ContextInput): boolean {
-  if (args === undefined || encoded === undefined) return false;
+function isGarbled({ encoded, argsType }: ContextInput): boolean {
+  if (argsType === undefined || encoded === undefined) return false;
   if (encoded.info.unmapped.length > 0) return true;
-  return [...args.fields].some(([name, field]) => field.required && !Object.hasOwn(encoded.args, name));
+  return [...argsType.fields].some(([name, field]) => field.required && !Object.hasOwn(encoded.args, name));
 }

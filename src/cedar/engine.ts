@@ -49,7 +49,10 @@ export type EngineDeps = {
   readonly defer: (task: () => void) => void;
 };
 
-const DEPS: EngineDeps = { load: loadCedar, defer: (task) => setImmediate(task) };
+const DEPS: EngineDeps = { load: loadCedar, defer: (task) => setTimeout(task, SPARE_DELAY).unref() };
+
+/** A spare takes some 40 ms to make: not in the way of a start or of the call that needed the last one. Milliseconds. */
+const SPARE_DELAY = 250;
 
 /** Preparsed policies an instance may hold; each takes about 1.5 KB that wasm never gives back. */
 const MAX_PREPARSED = 20_000;

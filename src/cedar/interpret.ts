@@ -31,28 +31,47 @@ export function refuse(
 
 const MAX_DETAIL_LENGTH = 1_000;
 
-/** What a verdict means, and how. `approve` decides again as if every approval that could be asked for were given. */
-export function interpret(
-  verdict: Verdict,
-  policies: readonly Policy[],
-  revision: PolicyRevision,
-  approve: () => Verdict,
-): Decision {
-  if (verdict.kind === 'failed') return refuse('pdp_failed', revision, verdict.detail);
-  if (verdict.errors.length > 0) return refuse('pdp_failed', revision, verdict.errors.join('; '));
-  if (verdict.allow) return { effect: 'permit', policies: verdict.reasons, revision };
-  const blocking = policies.filter((policy) => verdict.reasons.includes(policy.id)).sort(bySeverity);
+/** What was found out about the policies whose scope matches a request. */
+export type Findings = {
+  /** Those whose conditions hold, in any order. */
+  readonly satisfied: readonly Policy[];
+  /** `<policy id>: <message>`. */
+  readonly errors: readonly string[];
+};
+
+/** Cedar's rule: a forbid refuses, else a permit permits, else nothing does. Ids come sorted. */
+export function combine({ satisfied, errors }: Findings): Extract<Verdict, { kind: 'decided' }> {
+  const forbids = satisfied.filter((policy) => policy.effect === 'forbid');
+  const permits = satisfied.filter((policy) => policy.effect === 'permit');
+  const determining = forbids.length > 0 ? forbids : permits;
+  return {
+    kind: 'decided',
+    allow: forbids.length === 0 && permits.length > 0,
+    reasons: determining.map((policy) => policy.id).sort(),
+    errors: errors.toSorted(),
+  };
+}
+
+/**
+ * What findings mean for the caller. Stricter than Cedar: an error refuses, because the policy that erred may be
+ * the forbid that counts. An approval is asked for only when it would help.
+ */
+export function interpret(findings: Findings, revision: PolicyRevision): Decision {
+  const { allow, reasons, errors } = combine(findings);
+  if (errors.length > 0) return refuse('pdp_failed', revision, errors.join('; '));
+  if (allow) return { effect: 'permit', policies: reasons, revision };
+  const blocking = findings.satisfied.filter((policy) => policy.effect === 'forbid').sort(bySeverity);
   const final = blocking.find((policy) => !policy.needsApproval);
   const [first] = blocking;
   if (first === undefined) return refuse('not_permitted', revision);
-  const forbid = { effect: 'forbid', policies: verdict.reasons, revision } as const;
+  const forbid = { effect: 'forbid', policies: reasons, revision } as const;
   if (final !== undefined) return { ...forbid, code: 'forbidden_by_policy', reason: final.reason };
-  const approved = interpret(approve(), [], revision, approve);
-  if (approved.effect === 'permit') return { ...forbid, code: 'approval_required', reason: first.reason };
+  const isPermittedOtherwise = blocking.length < findings.satisfied.length;
+  if (isPermittedOtherwise) return { ...forbid, code: 'approval_required', reason: first.reason };
   return refuse(
-    approved.code === 'pdp_failed' ? 'pdp_failed' : 'not_permitted',
+    'not_permitted',
     revision,
-    approved.detail,
-    verdict.reasons,
+    'an approval would lift the forbids, but no permit matches',
+    reasons,
   );
 }

@@ -1,16 +1,17 @@
 import type { DetailedError, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { err, ok, type Result, SallyportError, sha256 } from '../base/index.ts';
+import { NAMESPACE } from './arg-types.ts';
 import type { Catalogue } from './catalogue.ts';
 import { type Cedar, loadCedar } from './cedar-wasm.ts';
 import type { PolicyRevision } from './decision.ts';
+import { didYouMean } from './did-you-mean.ts';
 import { createModel, type PolicyModel } from './model.ts';
-import { annotationsOf, type Policy, toPolicy } from './policy.ts';
+import { annotationsOf, isTooDeep, type Policy, toPolicy } from './policy.ts';
+import { byPlace, oneForEachPlace, problemAt, toProblems } from './policy-problems.ts';
 import {
   formatProblem,
-  fromByteOffset,
   type PolicySource,
   type Problem,
-  positionAt,
   type Statement,
   splitPolicies,
 } from './policy-text.ts';
@@ -88,6 +89,13 @@ function parseStatement(source: PolicySource, statement: Statement, parser: Pars
   try {
     const answer = parser.cedar.policyToJson(statement.text);
     if (answer.type === 'failure') return { ...entry, problems: toProblems(entry, answer.errors) };
+    if (isTooDeep(answer.json)) {
+      const message = 'conditions nest too deeply; use a set literal or split the policy';
+      return {
+        ...entry,
+        problems: [problemAt(source, statement.start, message, annotationsOf(answer.json).id)],
+      };
+    }
     const policy = toPolicy(answer.json, statement);
     if (policy.ok) return { ...entry, json: answer.json, policy: policy.value, problems: [] };
     const { id } = annotationsOf(answer.json);
@@ -126,67 +134,22 @@ function validate(parsed: readonly Parsed[], model: PolicyModel, parser: Parser)
     const detail = answer.errors.map((error) => error.message).join('; ');
     throw new SallyportError('ERR_CATALOGUE_INVALID', `no schema can be made from the catalogue: ${detail}`);
   }
+  const actions = Object.keys(schema[NAMESPACE]?.actions ?? {});
   return oneForEachPlace(
     [...answer.validationErrors, ...answer.validationWarnings].flatMap(({ policyId, error }) => {
       const entry = byKey.get(policyId);
-      return entry === undefined ? [] : toProblems(entry, [error]);
+      return entry === undefined ? [] : toProblems(entry, [withNearestAction(error, actions)]);
     }),
   );
 }
 
-/** The validator repeats itself for every action a policy is about; one of them, with help if any has it, will do. */
-function oneForEachPlace(problems: readonly Problem[]): Problem[] {
-  const places = Map.groupBy(problems, ({ file, line, column }) => `${line}:${column}:${file}`);
-  return [...places.values()].flatMap((same) => {
-    const distinct = new Map(same.map((problem) => [problem.message, problem]));
-    const sorted = [...distinct.values()].sort((a, b) => Number(!a.help) - Number(!b.help) || byText(a, b));
-    const [first, ...others] = sorted;
-    if (first === undefined || others.length === 0) return sorted;
-    return [{ ...first, message: `${first.message}, and ${others.length} more like it` }];
-  });
-}
-
-function byText(a: Problem, b: Problem): number {
-  return a.message < b.message ? -1 : 1;
-}
-
-function toProblems(
-  { source, statement, json }: Pick<Parsed, 'source' | 'statement' | 'json'>,
-  errors: readonly DetailedError[],
-): Problem[] {
-  const id = json === undefined ? undefined : annotationsOf(json).id;
-  return errors.flatMap((error) => {
-    const [label] = error.sourceLocations ?? [];
-    const start = statement.start + (label === undefined ? 0 : fromByteOffset(statement.text, label.start));
-    const help = error.help ?? label?.label ?? undefined;
-    const own = problemAt(source, start, withoutPreamble(error.message), id, help);
-    return [own, ...toProblems({ source, statement, ...(json && { json }) }, error.related ?? [])];
-  });
-}
-
-function withoutPreamble(message: string): string {
-  return message
-    .replace(/^failed to parse policy from string: /, '')
-    .replace(/^for policy `policy\d+`[,:] /, '');
-}
-
-function problemAt(
-  source: PolicySource,
-  start: number,
-  message: string,
-  id?: string,
-  help?: string,
-): Problem {
+/** Cedar's own suggestion for an action is often far off. */
+function withNearestAction(error: DetailedError, actions: readonly string[]): DetailedError {
+  const name = /unrecognized action `\w+::Action::"(.*)"`/.exec(error.message)?.[1];
+  if (name === undefined) return error;
+  const nearest = didYouMean(name, actions);
   return {
-    file: source.file,
-    ...positionAt(source.text, start),
-    ...(id === undefined ? {} : { policy: id }),
-    message,
-    ...(help === undefined ? {} : { help }),
+    ...error,
+    help: nearest === undefined ? null : `did you mean \`${NAMESPACE}::Action::"${nearest}"\`?`,
   };
-}
-
-function byPlace(a: Problem, b: Problem): number {
-  if (a.file !== b.file) return a.file < b.file ? -1 : 1;
-  return a.line - b.line || a.column - b.column;
 }

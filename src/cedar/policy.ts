@@ -10,8 +10,8 @@ export type Policy = {
   readonly id: string;
   readonly effect: 'permit' | 'forbid';
   readonly json: PolicyJson;
-  /** The policy with a scope that matches everything, for slices where the scope is known to match. */
-  readonly unscoped: string;
+  /** Its conditions as those of a permit for everything: satisfied when this policy is, if its scope matches. */
+  readonly asPermit: string;
   readonly isUnconditional: boolean;
   readonly severity: Severity;
   /** What the agent reads when this policy refuses; empty for permits without one. */
@@ -32,7 +32,7 @@ const MAX_REASON_LENGTH = 500;
 /** Levels of expressions; evaluation runs out of stack between 200 and 400. */
 const MAX_EXPRESSION_DEPTH = 100;
 
-/** Checks what Cedar leaves open: annotations, and how deep conditions nest. All that is wrong at once. */
+/** Checks what Cedar leaves open: the annotations. All that is wrong at once. */
 export function toPolicy(
   json: PolicyJson,
   { text, conditions }: Statement,
@@ -54,17 +54,12 @@ export function toPolicy(
   if (obligation !== undefined && (obligation !== 'require_approval' || json.effect === 'permit')) {
     wrong.push('@obligation must be "require_approval", on a forbid');
   }
-  if (expressionDepth(json) > MAX_EXPRESSION_DEPTH) {
-    wrong.push(
-      `conditions nest deeper than ${MAX_EXPRESSION_DEPTH} levels; use a set literal or split the policy`,
-    );
-  }
   if (id === undefined || conditions === undefined || wrong.length > 0) return err(wrong);
   return ok({
     id,
     effect: json.effect,
     json,
-    unscoped: `${json.effect}(principal, action, resource)${text.slice(conditions)}`,
+    asPermit: `permit(principal, action, resource)${text.slice(conditions)}`,
     isUnconditional: json.conditions.length === 0,
     severity: severity !== undefined && isSeverity(severity) ? severity : 'medium',
     reason: reason?.trim() ?? '',
@@ -88,9 +83,10 @@ function isSeverity(text: string): text is Severity {
   return (SEVERITIES as readonly string[]).includes(text);
 }
 
-/** Conditions are joined by `&&`, so their number nests too. */
-function expressionDepth({ conditions }: PolicyJson): number {
-  return conditions.length + Math.max(0, ...conditions.map(({ body }) => jsonDepth(body) / 2));
+/** Conditions are joined by `&&`, so their number nests too; an expression takes two levels of JSON. */
+export function isTooDeep({ conditions }: PolicyJson): boolean {
+  const deepest = Math.max(0, ...conditions.map(({ body }) => jsonDepth(body) / 2));
+  return conditions.length + deepest > MAX_EXPRESSION_DEPTH;
 }
 
 function jsonDepth(value: unknown): number {

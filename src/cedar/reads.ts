@@ -14,6 +14,7 @@ export type Reads = {
   readonly resource: ReadNode;
   /** The variable itself is compared or is a value somewhere, so its identity matters. */
   principalItself: boolean;
+  resourceItself: boolean;
   action: boolean;
   /** `in` or `is ... in` occurs, so ancestors matter. */
   hierarchy: boolean;
@@ -25,6 +26,7 @@ export function readsOf(policies: Iterable<PolicyJson>): Reads {
     principal: nothing(),
     resource: nothing(),
     principalItself: false,
+    resourceItself: false,
     action: false,
     hierarchy: false,
   };
@@ -36,6 +38,21 @@ export function readsOf(policies: Iterable<PolicyJson>): Reads {
 
 export function nothing(): ReadNode {
   return { whole: false, children: new Map() };
+}
+
+/** How soon what is read changes: with the run, with every request of a run, with what is asked for. */
+export type Pace = 'run' | 'step' | 'call';
+
+const BY_CALL = ['args', 'uri', 'name'];
+const BY_STEP = ['calls', 'toolCalls', 'denials', 'inFlight'];
+
+/** Only a matter of speed: any answer is sound. */
+export function paceOf({ context }: Reads): Pace {
+  const { whole, children } = context;
+  if (whole || BY_CALL.some((name) => children.has(name))) return 'call';
+  const run = children.get('run');
+  const readsCounters = run !== undefined && (run.whole || BY_STEP.some((name) => run.children.has(name)));
+  return readsCounters || children.has('now') ? 'step' : 'run';
 }
 
 export const isRead = (node: ReadNode): boolean => node.whole || node.children.size > 0;
@@ -77,8 +94,9 @@ function readCompared(operands: unknown, reads: Reads): void {
   for (const operand of Object.values(operands ?? {})) {
     const variable = hasMember(operand, 'Var') ? operand.Var : undefined;
     if (variable === 'principal' || isRunLiteral(operand)) reads.principalItself = true;
+    else if (variable === 'resource') reads.resourceItself = true;
     else if (hasMember(operand, 'Set')) readCompared(operand.Set, reads);
-    else if (variable !== 'resource' && !hasMember(operand, 'Value')) readExpression(operand, reads);
+    else if (!hasMember(operand, 'Value')) readExpression(operand, reads);
   }
 }
 
@@ -143,6 +161,7 @@ function readPath({ variable, attributes }: Path, reads: Reads): void {
       mark(reads.principal, attributes);
       return;
     case 'resource':
+      if (attributes.length === 0) reads.resourceItself = true;
       mark(reads.resource, attributes);
       return;
     case 'action':

@@ -7,9 +7,14 @@ import { ENTITY_TYPES, recordOf } from './vocabulary.ts';
 
 /**
  * The schema to read requests for one action with, cut down to what some policies read. What they do not read
- * is not in it, so a request that still carries it is refused.
+ * is not in it, so a request that still carries it is refused. `name` is what the action is called in it.
  */
-export function sliceSchema(model: PolicyModel, action: ActionModel, reads: Reads): SchemaJson<string> {
+export function sliceSchema(
+  model: PolicyModel,
+  action: ActionModel,
+  name: string,
+  reads: Reads,
+): SchemaJson<string> {
   const resourceType = action.resource.type.slice(NAMESPACE.length + 2);
   const context = projectRecord(action.context, reads.context);
   const principal = projectEntity('AgentRun', reads.principal, reads.hierarchy);
@@ -23,7 +28,7 @@ export function sliceSchema(model: PolicyModel, action: ActionModel, reads: Read
       entityTypes: { ...entityTypes, AgentRun: principal, [resourceType]: resource },
       actions: {
         ...(reads.action ? groupActions(model, action) : {}),
-        [action.action]: {
+        [name]: {
           ...(reads.action ? memberOf(action.parents) : {}),
           appliesTo: { principalTypes: ['AgentRun'], resourceTypes: [resourceType], context },
         },

@@ -1,4 +1,5 @@
 import type { CedarValueJson, EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
+import { sha256 } from '../base/index.ts';
 import { type ContextInput, contextOf, project } from './context.ts';
 import type { Query, Unit } from './engine.ts';
 import type { ActionModel, PolicyModel } from './model.ts';
@@ -6,45 +7,38 @@ import type { Policy } from './policy.ts';
 import { type Principal, principalOf } from './principal.ts';
 import { isRead, type Reads, readsOf } from './reads.ts';
 import { sliceSchema } from './slice-schema.ts';
-import { entity } from './vocabulary.ts';
+import { type EntityRef, entity } from './vocabulary.ts';
 
 /**
- * The policies that can matter for one action, resource and class of principals, and the least of a request
- * that decides them.
+ * Policies that are asked about together, and the least of a request that decides them. Whether a policy is
+ * satisfied depends on that policy alone, so policies may be asked about in any grouping.
  */
 export type Slice = {
-  readonly action: ActionModel;
   readonly policies: readonly Policy[];
-  /** Without a permit there is nothing to ask the engine. */
-  readonly hasPermit: boolean;
   readonly reads: Reads;
+  /**
+   * The policies as permits whose scope always matches: the engine then names every one that is satisfied,
+   * forbids too, and the outcome follows from their effects.
+   */
   readonly unit: Unit;
-  /** The same without the forbids that an approval would lift; undefined when there are none. */
-  readonly approved: Unit | undefined;
-  readonly resource: readonly EntityJson[];
+  readonly action: EntityRef;
+  readonly resource: EntityRef;
+  readonly resourceEntity: readonly EntityJson[];
 };
 
-/** `id` must be unique within the engine that the slice is for. */
-export function createSlice(
-  id: string,
-  model: PolicyModel,
-  action: ActionModel,
-  policies: readonly Policy[],
-): Slice {
+export function createSlice(model: PolicyModel, action: ActionModel, policies: readonly Policy[]): Slice {
   const reads = readsOf(policies.map((policy) => policy.json));
-  const schema = sliceSchema(model, action, reads);
-  const toUnit = (unitId: string, members: readonly Policy[]): Unit => {
-    return { id: unitId, schema, policies: Object.fromEntries(members.map((one) => [one.id, one.unscoped])) };
-  };
-  const unapproved = policies.filter((policy) => !policy.needsApproval);
+  const isResourceSeen = reads.resourceItself || reads.hierarchy || isRead(reads.resource);
+  const seen = reads.action ? action.action : 'any'; // what nobody looks at is the same for all, so that slices are
+  const schema = sliceSchema(model, action, seen, reads);
+  const texts = Object.fromEntries(policies.map((policy) => [policy.id, policy.asPermit]));
   return {
-    action,
     policies,
-    hasPermit: policies.some((policy) => policy.effect === 'permit'),
     reads,
-    unit: toUnit(id, policies),
-    approved: unapproved.length === policies.length ? undefined : toUnit(`${id}+approval`, unapproved),
-    resource: resourceEntity(action, reads),
+    unit: { id: sha256(JSON.stringify([schema, texts])), schema, policies: texts },
+    action: entity('Action', seen),
+    resource: isResourceSeen ? action.resource : { type: action.resource.type, id: 'any' },
+    resourceEntity: resourceEntity(action, reads),
   };
 }
 
@@ -54,26 +48,30 @@ function resourceEntity(action: ActionModel, { resource, hierarchy }: Reads): En
   return [{ uid: action.resource, attrs, parents: hierarchy ? [...action.resourceParents] : [] }];
 }
 
-/** A question to the engine, and a text that is equal for equal questions about one slice. */
+/** A question to the engine, and a text that is equal for equal questions about units with one id. */
 export type Question = { readonly query: Query; readonly key: string };
 
 /** Throws a `TypeError` or `RangeError` for facts that Cedar must not be given. */
 export function ask(slice: Slice, input: ContextInput): Question {
-  const { reads, action } = slice;
+  const { reads, action, resource, resourceEntity } = slice;
   const principal = principalOf(input.run);
   const context = contextOf(reads.context, input);
   const self = principalEntity(principal, reads);
-  const seen = self && (reads.principalItself ? self : { attrs: self.attrs, parents: self.parents });
-  const key = JSON.stringify([context, seen ?? (reads.principalItself ? principal.uid.id : null)]);
-  const entities = self === undefined ? [...slice.resource] : [self, ...slice.resource];
+  const facts = [
+    context,
+    self === undefined ? null : [self.attrs, self.parents],
+    reads.principalItself ? principal.uid.id : null,
+    resource.id,
+    resourceEntity,
+  ];
   return {
-    key,
+    key: `${slice.unit.id} ${JSON.stringify(facts)}`,
     query: {
       principal: principal.uid,
-      action: entity('Action', action.action),
-      resource: action.resource,
+      action,
+      resource,
       context,
-      entities,
+      entities: self === undefined ? [...resourceEntity] : [self, ...resourceEntity],
     },
   };
 }

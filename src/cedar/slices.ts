@@ -3,22 +3,35 @@ import type { ActionModel, PolicyModel } from './model.ts';
 import type { Policy } from './policy.ts';
 import { createPolicyIndex } from './policy-index.ts';
 import { principalOf } from './principal.ts';
+import { type Pace, paceOf, readsOf } from './reads.ts';
 import { createSlice, type Slice } from './slice.ts';
 
-/** Slices of a policy set, made when they are first needed. Their number is bounded by what policies name. */
+/** The policies that can matter for one action, resource and class of principals. */
+export type Candidates = {
+  readonly policies: readonly Policy[];
+  /** Without a permit there is nothing to ask the engine. */
+  readonly hasPermit: boolean;
+  /** Does a forbid match whatever the request says? */
+  readonly isForbidden: boolean;
+  /**
+   * Split by how often what they read changes, so that a rule about the run is not asked about again because
+   * an argument differs.
+   */
+  readonly slices: readonly Slice[];
+};
+
+/** Candidates of a policy set, found when they are first needed. Their number is bounded by what policies name. */
 export type Slices = {
-  find(action: ActionModel, run: Run): Slice;
+  find(action: ActionModel, run: Run): Candidates;
   /** Equal for runs that every policy's scope treats alike. */
   classOf(run: Run): string;
-  /** Is there a permit that could apply, and no forbid that always does? */
-  couldPermit(action: ActionModel, run: Run): boolean;
 };
 
 export function createSlices(policies: readonly Policy[], model: PolicyModel): Slices {
   const index = createPolicyIndex(policies);
-  const slices = new Map<ActionModel, Map<string, Slice>>();
+  const paces = new Map(policies.map((policy) => [policy, paceOf(readsOf([policy.json]))]));
+  const candidates = new Map<ActionModel, Map<string, Candidates>>();
   const classes = new WeakMap<Run, string>();
-  let count = 0;
 
   function classOf(run: Run): string {
     const known = classes.get(run);
@@ -28,33 +41,36 @@ export function createSlices(policies: readonly Policy[], model: PolicyModel): S
     return found;
   }
 
+  function collect(action: ActionModel, run: Run): Candidates {
+    const matching = index.matching(action, principalOf(run).place);
+    const byPace = Map.groupBy(matching, (policy): Pace => paces.get(policy) ?? 'call');
+    let slices: Slice[] | undefined;
+    return {
+      policies: matching,
+      hasPermit: matching.some((policy) => policy.effect === 'permit'),
+      isForbidden: matching.some((policy) => policy.effect === 'forbid' && policy.isUnconditional),
+      get slices() {
+        slices ??= [...byPace.values()].map((group) => createSlice(model, action, group));
+        return slices;
+      },
+    };
+  }
+
   return {
     classOf,
     find(action, run) {
-      let ofAction = slices.get(action);
+      let ofAction = candidates.get(action);
       if (ofAction === undefined) {
         ofAction = new Map();
-        slices.set(action, ofAction);
+        candidates.set(action, ofAction);
       }
       const name = classOf(run);
-      let slice = ofAction.get(name);
-      if (slice === undefined) {
-        slice = createSlice(
-          `slice-${count++}`,
-          model,
-          action,
-          index.matching(action, principalOf(run).place),
-        );
-        ofAction.set(name, slice);
+      let found = ofAction.get(name);
+      if (found === undefined) {
+        found = collect(action, run);
+        ofAction.set(name, found);
       }
-      return slice;
-    },
-    couldPermit(action, run) {
-      const matching = index.matching(action, principalOf(run).place);
-      return (
-        matching.some((policy) => policy.effect === 'permit') &&
-        !matching.some((policy) => policy.effect === 'forbid' && policy.isUnconditional)
-      );
+      return found;
     },
   };
 }

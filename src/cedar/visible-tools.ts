@@ -17,7 +17,9 @@ export function createVisibility(upstreams: ReadonlyMap<string, UpstreamModel>, 
     const visible = new Set<string>();
     for (const [name, action] of tools) {
       const isVisible = (run: Run) => {
-        return allowsTool(run.envelope.tools, upstream, name) && slices.couldPermit(action, run);
+        if (!allowsTool(run.envelope.tools, upstream, name)) return false;
+        const { hasPermit, isForbidden } = slices.find(action, run);
+        return hasPermit && !isForbidden;
       };
       if (chain.every(isVisible)) visible.add(name);
     }

@@ -23,6 +23,7 @@ export type VerifyCommand = LogCommand & {
 };
 
 const NEWEST_RUNS = 100;
+const MAX_OPEN = 100;
 /** A running gateway signs every second; wait for it that long and a bit, in milliseconds. */
 const CHECKPOINT_PATIENCE = 2500;
 
@@ -86,7 +87,10 @@ export function renderReport(report: AuditReport): string[] {
     `log ${answer}: ${records} records, ${head ?? 'no checkpoint that holds'}`,
     ...findings.map(({ idx, what }) => `  at ${idx}: ${printable(what)}`),
     `  ${counts.intents} intents, ${counts.outcomes} outcomes, ${counts.refusals} refusals, ${open.length} open`,
-    ...open.map(({ call, run, idx }) => `  open: call ${call} of run ${run}, record ${idx}`),
+    ...open
+      .slice(0, MAX_OPEN)
+      .map(({ call, run, idx }) => `  open: call ${call} of run ${run}, record ${idx}`),
+    ...(open.length > MAX_OPEN ? [`  open: and ${open.length - MAX_OPEN} more`] : []),
   ];
   return lines.map(escapeInvisible);
 }

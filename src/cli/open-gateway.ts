@@ -80,6 +80,6 @@ function openStores(embedded: EmbeddedLog, state: LogState) {
       keyWasUsed: (agent, key) => embedded.keyWasUsed(agent, key),
     }),
     history: createEmbeddedRunHistory(state.runs.filter(({ state }) => state === 'live')),
-    singleUse: createEmbeddedSingleUse({ now }),
+    singleUse: createEmbeddedSingleUse({ now, runs: state.runs.map(({ run }) => run) }),
   };
 }

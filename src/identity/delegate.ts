@@ -1,4 +1,5 @@
 import { ok, type Result, sha256, toEpochSeconds } from '../base/index.ts';
+import { claimProof } from './accept-proof.ts';
 import { findLiveChain } from './ancestry.ts';
 import { tokenMessage } from './auth-challenge.ts';
 import type { AuthorityDeps, TokenResponse } from './authority.ts';
@@ -22,6 +23,8 @@ export async function delegate(
 ): Promise<Result<TokenResponse, TokenRefusal>> {
   const parent = await findSubject(request.subjectToken, proof, deps);
   if (!parent.ok) return parent;
+  const fresh = await claimProof(proof, deps);
+  if (!fresh.ok) return fresh;
   const { intent } = request;
   if (intent.purpose !== parent.value.intent.purpose) {
     return refuseToken('invalid_authorization_details', 'purpose must be that of the run that delegates');

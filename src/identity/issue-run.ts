@@ -42,21 +42,15 @@ export async function renewRun(
   resource: string,
   deps: AuthorityDeps,
 ): Promise<Result<TokenResponse, TokenRefusal>> {
-  if (known === 'forgotten' || known.state !== 'live') {
-    return refuseToken(
-      'invalid_grant',
-      'this key stands for a run that is over; make a new key for a new run',
-    );
-  }
-  const chain = await findLiveChain(known.run, deps);
+  const chain = known === 'forgotten' ? undefined : await findLiveChain(known.run, deps);
   if (chain === undefined) {
     return refuseToken(
       'invalid_grant',
-      'the run, or one that delegated to it, is over; make a new key for a new run',
+      'this key stands for a run that is over, or whose parent is; make a new key for a new run',
     );
   }
   const latestEnd = chain[1]?.envelope.expiresAt;
-  if (wanted.some((intent) => intent !== undefined && !declaresSame(known.run, intent, latestEnd))) {
+  if (wanted.some((intent) => intent !== undefined && !declaresSame(chain[0], intent, latestEnd))) {
     return refuseToken(
       'invalid_authorization_details',
       'this key stands for a run with another intent; repeat that one, leave it out, or make a new key',

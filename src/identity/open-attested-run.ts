@@ -1,4 +1,5 @@
 import { type AgentName, ok, parseAgentName, type Result, toEpochSeconds } from '../base/index.ts';
+import { claimProof } from './accept-proof.ts';
 import { type Agent, ceilingOf } from './agent-registry.ts';
 import type { Attested } from './attestors/index.ts';
 import type { AuthorityDeps, TokenResponse } from './authority.ts';
@@ -22,6 +23,8 @@ export async function openAttestedRun(
 ): Promise<Result<TokenResponse, TokenRefusal>> {
   const attested = await attest(request, deps);
   if (!attested.ok) return attested;
+  const fresh = await claimProof(proof, deps);
+  if (!fresh.ok) return fresh;
   const agent = deps.agents.find(attested.value.agent);
   if (agent === undefined)
     return refuseToken('unauthorized_client', 'the agent is not registered; ask its owner');

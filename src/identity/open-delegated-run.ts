@@ -1,4 +1,5 @@
 import { ok, type Result, sha256, toEpochSeconds } from '../base/index.ts';
+import { claimProof } from './accept-proof.ts';
 import { findLiveChain } from './ancestry.ts';
 import type { AuthorityDeps, TokenResponse } from './authority.ts';
 import { type DelegationGrant, verifyGrant } from './delegation-grant.ts';
@@ -27,6 +28,8 @@ export async function openDelegatedRun(
   const found = await deps.runs.find(grant.value.parent);
   const parents = found === undefined ? undefined : await findLiveChain(found.run, deps);
   if (parents === undefined) return refuseToken('invalid_grant', 'the run that delegated is over');
+  const fresh = await claimProof(proof, deps);
+  if (!fresh.ok) return fresh;
   const refused = refuseKeyOrClient(request, proof, parents, deps);
   if (refused !== undefined) return refused;
 

@@ -1,5 +1,5 @@
 import { ok, type Result, sha256 } from '../base/index.ts';
-import { acceptProof } from './accept-proof.ts';
+import { checkProof, claimProof } from './accept-proof.ts';
 import type { AuthorityDeps } from './authority.ts';
 import { endRun } from './end-run.ts';
 import type { Run } from './run.ts';
@@ -22,7 +22,7 @@ export async function handleRevocation(
     const token = form.get('token');
     if (token === undefined || token === '')
       return refuseToken('invalid_request', 'token is missing: the run token');
-    const proof = await acceptProof(proofHeader, deps.urls.revocationEndpoint, deps);
+    const proof = checkProof(proofHeader, deps.urls.revocationEndpoint, deps);
     if (!proof.ok) return proof;
     const claims = deps.tokens.verifyExpired(token, deps.urls.resources);
     if (!claims.ok) return ok([]);
@@ -30,6 +30,8 @@ export async function handleRevocation(
     if (thumbprint !== claims.value.key || (ath !== undefined && ath !== sha256(token))) {
       return refuseToken('invalid_dpop_proof', 'the proof must be signed by the key of the token');
     }
+    const fresh = await claimProof(proof.value, deps);
+    if (!fresh.ok) return fresh;
     const ending = { state: 'ended', by: 'agent', reason: 'ended by the agent' } as const;
     return ok(await endRun(claims.value.run, ending, deps));
   } catch (cause) {

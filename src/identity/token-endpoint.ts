@@ -1,5 +1,5 @@
 import type { Result } from '../base/index.ts';
-import { acceptProof } from './accept-proof.ts';
+import { checkProof } from './accept-proof.ts';
 import type { AuthorityDeps, TokenResponse } from './authority.ts';
 import { delegate } from './delegate.ts';
 import { isDelegationGrant } from './delegation-grant.ts';
@@ -21,7 +21,7 @@ export async function handleTokenRequest(
   try {
     const request = parseTokenRequest(form, deps.urls);
     if (!request.ok) return request;
-    const proof = await acceptProof(proofHeader, deps.urls.tokenEndpoint, deps);
+    const proof = checkProof(proofHeader, deps.urls.tokenEndpoint, deps);
     if (!proof.ok) return proof;
     if (request.value.grant === 'delegation') return await delegate(request.value, proof.value, deps);
     return isDelegationGrant(request.value.assertion)

@@ -7,7 +7,7 @@ import { createMcpHandler, McpServer } from '@modelcontextprotocol/server';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { runOpsDeskAgent, type StoryStep } from '../../examples/agents/ops-desk/agent.ts';
-import { openDesk } from '../../examples/upstreams/ops-desk/desk.ts';
+import { Desk } from '../../examples/upstreams/ops-desk/desk.ts';
 import { createOpsDeskServer } from '../../examples/upstreams/ops-desk/tools.ts';
 import { isJsonObject } from '../../src/base/index.ts';
 import { startFakeAgentPlane } from '../support/fake-agent-plane.ts';
@@ -29,7 +29,7 @@ const asPoliciesDo: Refuse = (tool, isSubAgent) => {
 };
 
 async function startUpstreams(refuse: Refuse) {
-  const desk = openDesk(':memory:');
+  const desk = new Desk(':memory:');
   const handlers = new Map([
     ['/mcp/ops-desk', toNodeHandler(createMcpHandler(() => createOpsDeskServer(desk)))],
     ['/mcp/files', toNodeHandler(createMcpHandler(createFilesServer))],
@@ -53,7 +53,11 @@ async function startUpstreams(refuse: Refuse) {
     await handlers.get(url)?.(Object.assign(request, { method, url }), response, body);
   };
   const plane = await startFakeAgentPlane({ mcp });
-  return { desk, plane, [Symbol.asyncDispose]: () => plane[Symbol.asyncDispose]().then(() => desk.close()) };
+  return {
+    desk,
+    plane,
+    [Symbol.asyncDispose]: () => plane[Symbol.asyncDispose]().then(() => desk[Symbol.dispose]()),
+  };
 }
 
 describe('the ops desk agent', () => {

@@ -4,7 +4,7 @@ import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { opsDeskConfig } from '../../examples/agents/ops-desk/config.ts';
 import { BOOKKEEPER_INTENT, DESK_INTENT, deskScript } from '../../examples/agents/ops-desk/story.ts';
-import { openDesk } from '../../examples/upstreams/ops-desk/desk.ts';
+import { Desk } from '../../examples/upstreams/ops-desk/desk.ts';
 import { createOpsDeskServer } from '../../examples/upstreams/ops-desk/tools.ts';
 import type { JsonObject } from '../../src/base/index.ts';
 import { openPdp, type Pdp, pinUpstream, type ToolSettings } from '../../src/cedar/index.ts';
@@ -40,9 +40,9 @@ async function listTools(
 
 async function listOpsDesk(): Promise<JsonObject[]> {
   const [here, there] = InMemoryTransport.createLinkedPair();
-  const desk = openDesk(':memory:');
+  using desk = new Desk(':memory:');
   await createOpsDeskServer(desk).connect(there as never);
-  return listTools(here);
+  return await listTools(here);
 }
 
 async function loadPolicies(): Promise<Pdp> {
@@ -92,7 +92,9 @@ const refund = (amount_cents: number) => ({ invoice: 'INV-1042', amount_cents, r
 describe('the policies of the ops desk', () => {
   it('decide every call of the script as the story says', () => {
     const labels = new Set<string>();
-    const settings = new Map(config.upstreams.map(({ name, tools }) => [name, tools]));
+    const settings = new Map<string, Record<string, ToolSettings>>(
+      config.upstreams.map(({ name, tools }) => [name, tools]),
+    );
     for (const { upstream, tool, args, expected, name } of deskScript('/tmp/scratch').calls) {
       if (upstream === 'agent') continue;
       const decision = decide(`${upstream}/${tool}`, args as JsonObject, [...labels].sort());

@@ -15,8 +15,16 @@ describe('the agent registry', () => {
   });
 
   it.each([
-    ['an owner without a name', { owner: { kind: 'team', name: ' ', contact: 'x' } }, 'agents.ops-desk.owner'],
-    ['an owner nobody can reach', { owner: { kind: 'team', name: 'x', contact: '' } }, 'agents.ops-desk.owner'],
+    [
+      'an owner without a name',
+      { owner: { kind: 'team', name: ' ', contact: 'x' } },
+      'agents.ops-desk.owner',
+    ],
+    [
+      'an owner nobody can reach',
+      { owner: { kind: 'team', name: 'x', contact: '' } },
+      'agents.ops-desk.owner',
+    ],
     ['no purpose', { purposes: [] }, 'agents.ops-desk.purposes'],
     ['a tool that is no pattern', { tools: ['desk'] }, 'agents.ops-desk.tools'],
     ['a limit that is no number', { maxCalls: Number.NaN }, 'agents.ops-desk.maxCalls'],

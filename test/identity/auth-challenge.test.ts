@@ -4,8 +4,35 @@ import { type AuthFailure, authFailureToChallenge, tokenRefusalToWire } from '..
 const resourceMetadataUrl = 'https://gateway.example.org/.well-known/oauth-protected-resource/mcp/desk';
 const challenge = (failure: AuthFailure) => authFailureToChallenge(failure, { resourceMetadataUrl });
 
-const PROOF_DEFECTS = ['missing', 'repeated', 'too_large', 'malformed', 'typ', 'alg', 'jwk', 'crit', 'jti', 'htm', 'htu', 'iat', 'exp', 'ath', 'signature'] as const;
-const TOKEN_DEFECTS = ['too_large', 'malformed', 'wrong_type', 'unknown_key', 'bad_signature', 'wrong_issuer', 'wrong_audience', 'invalid_claims', 'not_yet_valid', 'expired'] as const;
+const PROOF_DEFECTS = [
+  'missing',
+  'repeated',
+  'too_large',
+  'malformed',
+  'typ',
+  'alg',
+  'jwk',
+  'crit',
+  'jti',
+  'htm',
+  'htu',
+  'iat',
+  'exp',
+  'ath',
+  'signature',
+] as const;
+const TOKEN_DEFECTS = [
+  'too_large',
+  'malformed',
+  'wrong_type',
+  'unknown_key',
+  'bad_signature',
+  'wrong_issuer',
+  'wrong_audience',
+  'invalid_claims',
+  'not_yet_valid',
+  'expired',
+] as const;
 const ADMIT_REFUSALS = ['unknown_run', 'run_over', 'run_expired', 'ancestor_over', 'proof_replayed'] as const;
 const FAILURES: readonly AuthFailure[] = [
   { reason: 'token_missing' },
@@ -35,7 +62,9 @@ describe('the answer to a failed authentication', () => {
   it('tells proof and token apart', () => {
     const header = (failure: AuthFailure) => challenge(failure).headers['www-authenticate'];
     expect(header({ reason: 'proof_invalid', defect: 'htu' })).toContain('error="invalid_dpop_proof"');
-    expect(header({ reason: 'run_refused', refusal: 'proof_replayed' })).toContain('error="invalid_dpop_proof"');
+    expect(header({ reason: 'run_refused', refusal: 'proof_replayed' })).toContain(
+      'error="invalid_dpop_proof"',
+    );
     expect(header({ reason: 'token_invalid', defect: 'expired' })).toContain('error="invalid_token"');
     expect(header({ reason: 'run_refused', refusal: 'run_over' })).toContain('error="invalid_token"');
   });

@@ -86,7 +86,11 @@ describe('authenticate', () => {
   it('uses up no proof when the request is refused for anything else', async () => {
     const given = await setup();
     const good = request(given);
-    for (const bad of [{ ...good, method: 'GET' }, { ...good, authorization: undefined }, { ...good, resources: [] }]) {
+    for (const bad of [
+      { ...good, method: 'GET' },
+      { ...good, authorization: undefined },
+      { ...good, resources: [] },
+    ]) {
       expect((await authenticate(bad, given.authority.deps)).ok).toBe(false);
     }
     expect((await authenticate(good, given.authority.deps)).ok).toBe(true);
@@ -148,7 +152,10 @@ describe('A9: a DPoP proof', () => {
 
   it('is refused when two headers are sent, however they arrive', async () => {
     const given = await setup();
-    const proofs = [given.key.prove({ url: URL_OF_DESK, token: given.token }), given.key.prove({ url: URL_OF_DESK, token: given.token })];
+    const proofs = [
+      given.key.prove({ url: URL_OF_DESK, token: given.token }),
+      given.key.prove({ url: URL_OF_DESK, token: given.token }),
+    ];
     expect(await call(given, { dpop: proofs })).toMatchObject(badProof('repeated'));
     expect(await call(given, { dpop: proofs.join(', ') })).toMatchObject(badProof('repeated'));
   });
@@ -204,7 +211,11 @@ describe('A9: a DPoP proof', () => {
     expect(await call(given, { dpop: undefined })).toMatchObject(badProof('missing'));
     expect(await call(given, { dpop: [] })).toMatchObject(badProof('repeated'));
     expect(await call(given, { dpop: 'a.b.c' })).toMatchObject(badProof('malformed'));
-    const large = given.key.prove({ url: URL_OF_DESK, token: given.token, claims: { pad: 'x'.repeat(9000) } });
+    const large = given.key.prove({
+      url: URL_OF_DESK,
+      token: given.token,
+      claims: { pad: 'x'.repeat(9000) },
+    });
     expect(await call(given, { dpop: large })).toMatchObject(badProof('too_large'));
   });
 
@@ -220,7 +231,9 @@ describe('A9: a DPoP proof', () => {
 describe('A10 and A11: a run token', () => {
   it('is refused as a bearer token', async () => {
     const given = await setup();
-    expect(await call(given, { authorization: `Bearer ${given.token}` })).toMatchObject(refusedFor('bearer_refused'));
+    expect(await call(given, { authorization: `Bearer ${given.token}` })).toMatchObject(
+      refusedFor('bearer_refused'),
+    );
     expect(await call(given, { authorization: `bearer ${given.token}`, dpop: undefined })).toMatchObject(
       refusedFor('bearer_refused'),
     );
@@ -229,7 +242,9 @@ describe('A10 and A11: a run token', () => {
   it('is refused without a scheme, with another scheme, and when it is missing', async () => {
     const given = await setup();
     expect(await call(given, { authorization: given.token })).toMatchObject(refusedFor('scheme_unknown'));
-    expect(await call(given, { authorization: `Basic ${given.token}` })).toMatchObject(refusedFor('scheme_unknown'));
+    expect(await call(given, { authorization: `Basic ${given.token}` })).toMatchObject(
+      refusedFor('scheme_unknown'),
+    );
     expect(await call(given, { authorization: undefined })).toMatchObject(refusedFor('token_missing'));
     expect(await call(given, { authorization: '' })).toMatchObject(refusedFor('token_missing'));
   });

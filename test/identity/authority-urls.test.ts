@@ -14,7 +14,10 @@ describe('the URLs of the authority', () => {
   });
 
   it('accept at an upstream the gateway as a whole, and that upstream', () => {
-    expect(acceptedAudiences('https://example.org', desk)).toEqual(['https://example.org/mcp', 'https://example.org/mcp/desk']);
+    expect(acceptedAudiences('https://example.org', desk)).toEqual([
+      'https://example.org/mcp',
+      'https://example.org/mcp/desk',
+    ]);
   });
 
   it('put the well-known part between host and path (RFC 9728)', () => {
@@ -23,10 +26,15 @@ describe('the URLs of the authority', () => {
     );
   });
 
-  it.each(['https://example.org/', 'https://Example.org', 'https://example.org:443', 'https://example.org?x', 'ftp://example.org', 'example.org', ''])(
-    'are refused for %j, because two spellings of one issuer do not match',
-    (url) => {
-      expect(() => authorityUrls(url, [])).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }));
-    },
-  );
+  it.each([
+    'https://example.org/',
+    'https://Example.org',
+    'https://example.org:443',
+    'https://example.org?x',
+    'ftp://example.org',
+    'example.org',
+    '',
+  ])('are refused for %j, because two spellings of one issuer do not match', (url) => {
+    expect(() => authorityUrls(url, [])).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }));
+  });
 });

@@ -68,7 +68,8 @@ describe('a call token', () => {
   });
 
   it('takes a digest that is known already in place of the arguments', () => {
-    const { args_digest } = (decodeJwt(mint({ argsDigest: 'known' }).token)['authorization_details'] as JsonObject[])[0] ?? {};
+    const { args_digest } =
+      (decodeJwt(mint({ argsDigest: 'known' }).token)['authorization_details'] as JsonObject[])[0] ?? {};
     expect(args_digest).toMatchObject({ value: 'known' });
   });
 

@@ -1,5 +1,6 @@
 import { decodeJwt } from 'jose';
 import { describe, expect, it } from 'vitest';
+import { handleTokenRequest } from '../../src/identity/index.ts';
 import { createEmbeddedSingleUse } from '../../src/storage/embedded/single-use.ts';
 import { type AgentKey, base64url, createAgentKey } from '../support/agent-key.ts';
 import {
@@ -30,7 +31,13 @@ describe('delegation', () => {
   it('gives a child a run of its own, with its own key and the chain it acts in', async () => {
     const { authority, newKey, parent, grantFor } = await setup();
     const grant = unwrap(
-      await grantFor({ purpose: 'triage', tools: ['desk/read'], max_calls: 10, max_depth: 1, expires_in: 600 }),
+      await grantFor({
+        purpose: 'triage',
+        tools: ['desk/read'],
+        max_calls: 10,
+        max_depth: 1,
+        expires_in: 600,
+      }),
     );
     expect(grant).toMatchObject({ token_type: 'N_A', expires_in: 60 });
     const childKey = newKey();
@@ -59,7 +66,9 @@ describe('delegation', () => {
     const second = unwrap(await requestGrant(child.access_token, childKey, authority));
     const grandchild = unwrap(await redeemGrant(second.access_token, grandchildKey, authority));
     expect(grandchild.sallyport.depth).toBe(2);
-    expect(decodeJwt(grandchild.access_token)).toMatchObject({ act: { act: { act: { sub: expect.any(String) } } } });
+    expect(decodeJwt(grandchild.access_token)).toMatchObject({
+      act: { act: { act: { sub: expect.any(String) } } },
+    });
     const third = await requestGrant(grandchild.access_token, grandchildKey, authority);
     expect(third).toMatchObject(refusedAs('invalid_authorization_details'));
   });
@@ -160,7 +169,21 @@ describe('A13: a sub-agent that wants more than its parent has', () => {
     const grant = unwrap(await grantFor()).access_token;
     const [header = '', payload = '', signature = ''] = grant.split('.');
     const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Record<string, unknown>;
-    const widened = base64url(JSON.stringify({ ...claims, authorization_details: [{ type: 'sallyport_intent', purpose: 'triage', tools: ['desk/*'], max_calls: 50, max_depth: 1, expires_in: 99 }] }));
+    const widened = base64url(
+      JSON.stringify({
+        ...claims,
+        authorization_details: [
+          {
+            type: 'sallyport_intent',
+            purpose: 'triage',
+            tools: ['desk/*'],
+            max_calls: 50,
+            max_depth: 1,
+            expires_in: 99,
+          },
+        ],
+      }),
+    );
     const answer = await redeemGrant(`${header}.${widened}.${signature}`, newKey(), authority);
     expect(answer).toMatchObject(refusedAs('invalid_grant'));
   });
@@ -179,7 +202,11 @@ describe('A13: a sub-agent that wants more than its parent has', () => {
 
   it('leaves its parent without the calls it was given', async () => {
     const { authority, newKey, grantFor, parent } = await setup({ purpose: 'triage', max_calls: 5 });
-    await redeemGrant(unwrap(await grantFor({ purpose: 'triage', max_calls: 4 })).access_token, newKey(), authority);
+    await redeemGrant(
+      unwrap(await grantFor({ purpose: 'triage', max_calls: 4 })).access_token,
+      newKey(),
+      authority,
+    );
     expect(await authority.deps.runs.spendCall(parent.sallyport.run)).toBe(true);
     expect(await authority.deps.runs.spendCall(parent.sallyport.run)).toBe(false);
   });
@@ -196,7 +223,9 @@ describe('A14: a delegation grant', () => {
   it('is good for one of many that race for it', async () => {
     const { authority, newKey, grantFor } = await setup();
     const grant = unwrap(await grantFor()).access_token;
-    const answers = await Promise.all(Array.from({ length: 8 }, () => redeemGrant(grant, newKey(), authority)));
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () => redeemGrant(grant, newKey(), authority)),
+    );
     expect(answers.filter(({ ok }) => ok)).toHaveLength(1);
   });
 
@@ -226,7 +255,9 @@ describe('A14: a delegation grant', () => {
   it('cannot be redeemed by the key of the parent, or of any ancestor', async () => {
     const { authority, newKey, grantFor, parentKey } = await setup();
     const grant = unwrap(await grantFor()).access_token;
-    expect(await redeemGrant(grant, parentKey, authority)).toMatchObject(refusedAs('invalid_grant'));
+    expect(await redeemGrant(grant, parentKey, authority)).toMatchObject({
+      error: { error: 'invalid_grant', description: expect.stringContaining('needs its own key') },
+    });
     const childKey = newKey();
     const child = unwrap(await redeemGrant(grant, childKey, authority));
     const second = unwrap(await requestGrant(child.access_token, childKey, authority)).access_token;
@@ -247,12 +278,30 @@ describe('A14: a delegation grant', () => {
     expect(answer).toMatchObject(refusedAs('invalid_dpop_proof'));
   });
 
+  it('is given once for a proof', async () => {
+    const { authority, parent, parentKey } = await setup();
+    const proof = parentKey.prove({ url: authority.deps.urls.tokenEndpoint, token: parent.access_token });
+    const form = new Map([
+      ['grant_type', TOKEN_EXCHANGE],
+      ['subject_token', parent.access_token],
+      ['subject_token_type', 'urn:ietf:params:oauth:token-type:access_token'],
+      ['requested_token_type', 'urn:ietf:params:oauth:token-type:jwt'],
+      ['authorization_details', intentField({ purpose: 'triage', max_calls: 1 })],
+    ]);
+    expect((await handleTokenRequest(form, proof, authority.deps)).ok).toBe(true);
+    expect(await handleTokenRequest(form, proof, authority.deps)).toMatchObject(
+      refusedAs('invalid_dpop_proof'),
+    );
+  });
+
   it('is not given for a grant, a call token or an expired token as subject', async () => {
     const { authority, parent, parentKey, grantFor } = await setup();
     const grant = unwrap(await grantFor()).access_token;
     expect(await requestGrant(grant, parentKey, authority)).toMatchObject(refusedAs('invalid_request'));
     authority.clock.advance(301);
-    expect(await requestGrant(parent.access_token, parentKey, authority)).toMatchObject(refusedAs('invalid_request'));
+    expect(await requestGrant(parent.access_token, parentKey, authority)).toMatchObject(
+      refusedAs('invalid_request'),
+    );
   });
 
   it('does not serve as a run token', async () => {

@@ -64,16 +64,47 @@ describe('a DPoP proof, compared with jose', () => {
 
   it('is never good for us where jose refuses its header or claims', async () => {
     const odd = fc.oneof(
-      fc.constantFrom(undefined, null, '', 0, 1.5, true, [], {}, 'ES256', 'none', 'dpop+jwt', 'JWT', 'POST', url),
+      fc.constantFrom(
+        undefined,
+        null,
+        '',
+        0,
+        1.5,
+        true,
+        [],
+        {},
+        'ES256',
+        'none',
+        'dpop+jwt',
+        'JWT',
+        'POST',
+        url,
+      ),
       fc.integer({ min: clock.seconds() - 200, max: clock.seconds() + 200 }),
-      fc.constantFrom<object>({ kty: 'EC' }, { ...key.jwk, d: 'AA' }, { ...key.jwk, use: 'enc' }, { ...key.jwk, alg: 'ES384' }, { ...key.jwk, y: key.jwk.x }, { kty: 'oct', k: 'AA' }),
+      fc.constantFrom<object>(
+        { kty: 'EC' },
+        { ...key.jwk, d: 'AA' },
+        { ...key.jwk, use: 'enc' },
+        { ...key.jwk, alg: 'ES384' },
+        { ...key.jwk, y: key.jwk.x },
+        { kty: 'oct', k: 'AA' },
+      ),
     );
-    const header = fc.dictionary(fc.constantFrom('typ', 'alg', 'jwk', 'crit', 'b64', 'kid'), odd, { maxKeys: 2 });
-    const claims = fc.dictionary(fc.constantFrom('iat', 'exp', 'nbf', 'jti', 'htm', 'htu'), odd, { maxKeys: 2 });
+    const header = fc.dictionary(fc.constantFrom('typ', 'alg', 'jwk', 'crit', 'b64', 'kid'), odd, {
+      maxKeys: 2,
+    });
+    const claims = fc.dictionary(fc.constantFrom('iat', 'exp', 'nbf', 'jti', 'htm', 'htu'), odd, {
+      maxKeys: 2,
+    });
     let good = 0;
     await fc.assert(
       fc.asyncProperty(header, claims, async (headerChange, claimsChange) => {
-        const proof = key.prove({ url, token: 'token', header: headerChange as never, claims: claimsChange as never });
+        const proof = key.prove({
+          url,
+          token: 'token',
+          header: headerChange as never,
+          claims: claimsChange as never,
+        });
         if (!isGood(proof)) return;
         good++;
         expect(await isGoodForJose(proof)).toBe(true);
@@ -98,7 +129,9 @@ describe('the keys that are remembered', () => {
 
   it('are bounded in number', () => {
     const verifier = createProofVerifier(clock.now);
-    const proofs = Array.from({ length: 4100 }, (_, index) => key.prove({ url, header: { kid: `${index}` } }));
+    const proofs = Array.from({ length: 4100 }, (_, index) =>
+      key.prove({ url, header: { kid: `${index}` } }),
+    );
     for (const proof of proofs) {
       const inspected = verifier.inspect(proof, { method: 'POST', url });
       expect(inspected.ok && verifier.hasValidSignature(inspected.value, 'known')).toBe(true);

@@ -16,7 +16,10 @@ async function setup() {
   const key = createAgentKey(authority.clock.now);
   const answer = await openTestRun(key, authority);
   const revoke = (form: Record<string, string>, by = key, deps = authority.deps) => {
-    const proof = by.prove({ url: `${PUBLIC_URL}/oauth/revoke`, ...('token' in form ? { token: form['token'] } : {}) });
+    const proof = by.prove({
+      url: `${PUBLIC_URL}/oauth/revoke`,
+      ...('token' in form ? { token: form['token'] } : {}),
+    });
     return handleRevocation(new Map(Object.entries(form)), proof, deps);
   };
   return { authority, key, token: answer.access_token, run: answer.sallyport.run, revoke };
@@ -88,6 +91,16 @@ describe('the revocation endpoint', () => {
     const answer = await revoke({ token }, createAgentKey(authority.clock.now));
     expect(answer).toMatchObject({ ok: false, error: { error: 'invalid_dpop_proof' } });
     expect((await authority.deps.runs.find(run))?.state).toBe('live');
+  });
+
+  it('takes a proof once', async () => {
+    const { authority, key, token } = await setup();
+    const proof = key.prove({ url: `${PUBLIC_URL}/oauth/revoke` });
+    const form = new Map([['token', token]]);
+    expect((await handleRevocation(form, proof, authority.deps)).ok).toBe(true);
+    expect(await handleRevocation(form, proof, authority.deps)).toMatchObject({
+      error: { error: 'invalid_dpop_proof' },
+    });
   });
 
   it('ends nothing without a proof, or without a token', async () => {

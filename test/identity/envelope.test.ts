@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { allowsTool, childCeiling, type Envelope, narrow, parseToolPattern, type ToolPattern } from '../../src/identity/index.ts';
+import {
+  allowsTool,
+  childCeiling,
+  type Envelope,
+  narrow,
+  parseToolPattern,
+  type ToolPattern,
+} from '../../src/identity/index.ts';
 
 const pattern = fc
   .tuple(fc.constantFrom('desk', 'files', 'mail'), fc.constantFrom('*', 'read', 'write', 'send'))
@@ -80,10 +87,19 @@ describe('a tool pattern', () => {
     expect(parseToolPattern(text)).toBe(text);
   });
 
-  it.each(['*', '*/*', 'desk', 'desk/', '/read', 'desk/re*', 'desk/**', 'Desk/read', 'desk/re ad', 'desk/\u0000', 7])(
-    'is not %j',
-    (value) => {
-      expect(parseToolPattern(value)).toBeUndefined();
-    },
-  );
+  it.each([
+    '*',
+    '*/*',
+    'desk',
+    'desk/',
+    '/read',
+    'desk/re*',
+    'desk/**',
+    'Desk/read',
+    'desk/re ad',
+    'desk/\u0000',
+    7,
+  ])('is not %j', (value) => {
+    expect(parseToolPattern(value)).toBeUndefined();
+  });
 });

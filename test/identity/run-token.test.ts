@@ -135,7 +135,9 @@ describe('a forged run token', () => {
     const { check, header, claims } = setup();
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     expect(check(signJws(header, claims, privateKey))).toEqual(refusedAs('bad_signature'));
-    expect(check(signJws({ ...header, kid: '../../etc/passwd' }, claims, privateKey))).toEqual(refusedAs('unknown_key'));
+    expect(check(signJws({ ...header, kid: '../../etc/passwd' }, claims, privateKey))).toEqual(
+      refusedAs('unknown_key'),
+    );
   });
 
   it('A23: is refused unread when it is larger than 8 KiB', () => {

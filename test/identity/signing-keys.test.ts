@@ -39,17 +39,30 @@ describe('signing keys', () => {
   it('sign what jose verifies by the published set', async () => {
     const keys = await open();
     const token = keys.sign('at+jwt', { iss: 'x', n: 1 });
-    const { payload, protectedHeader } = await jwtVerify(token, createLocalJWKSet({ keys: [...keys.jwks().keys] }));
+    const { payload, protectedHeader } = await jwtVerify(
+      token,
+      createLocalJWKSet({ keys: [...keys.jwks().keys] }),
+    );
     expect(payload).toEqual({ iss: 'x', n: 1 });
     expect(protectedHeader).toEqual({ alg: 'ES256', typ: 'at+jwt', kid: keys.activeKid });
   });
 
   it('publish no private half', async () => {
     const keys = await open();
-    const { keys: stored } = JSON.parse(await readFile(keyFile(), 'utf8')) as { keys: { jwk: { d: string } }[] };
+    const { keys: stored } = JSON.parse(await readFile(keyFile(), 'utf8')) as {
+      keys: { jwk: { d: string } }[];
+    };
     expect(stored[0]?.jwk.d).toHaveLength(43);
     expect(JSON.stringify(keys.jwks())).not.toContain(stored[0]?.jwk.d);
-    expect(Object.keys(keys.jwks().keys[0] ?? {}).sort()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y']);
+    expect(Object.keys(keys.jwks().keys[0] ?? {}).sort()).toEqual([
+      'alg',
+      'crv',
+      'kid',
+      'kty',
+      'use',
+      'x',
+      'y',
+    ]);
   });
 
   it('do not verify by an id that is not theirs', async () => {
@@ -63,13 +76,19 @@ describe('a key file that is not as it must be', () => {
   it.each([0o644, 0o640, 0o604, 0o620])('is refused with mode %o, and says how to mend it', async (mode) => {
     await open();
     await chmod(keyFile(), mode);
-    await expect(open()).rejects.toMatchObject({ code: 'ERR_KEY_INVALID', message: expect.stringContaining('chmod 600') });
+    await expect(open()).rejects.toMatchObject({
+      code: 'ERR_KEY_INVALID',
+      message: expect.stringContaining('chmod 600'),
+    });
   });
 
   it('is refused in a folder that others can enter', async () => {
     await open();
     await chmod(join(folder, 'keys'), 0o755);
-    await expect(open()).rejects.toMatchObject({ code: 'ERR_KEY_INVALID', message: expect.stringContaining('chmod 700') });
+    await expect(open()).rejects.toMatchObject({
+      code: 'ERR_KEY_INVALID',
+      message: expect.stringContaining('chmod 700'),
+    });
   });
 
   it('is refused as a link to somewhere else', async () => {
@@ -85,7 +104,10 @@ describe('a key file that is not as it must be', () => {
     ['not JSON', 'private'],
     ['of another version', '{"version":2,"active":"a","keys":[]}'],
     ['without keys', '{"version":1,"active":"a","keys":[]}'],
-    ['with something that is no key', '{"version":1,"active":"a","keys":[{"jwk":{"kty":"EC","d":"c2VjcmV0"}}]}'],
+    [
+      'with something that is no key',
+      '{"version":1,"active":"a","keys":[{"jwk":{"kty":"EC","d":"c2VjcmV0"}}]}',
+    ],
   ])('is refused when it is %s, without quoting it', async (_what, text) => {
     await open();
     await writeFile(keyFile(), text, { mode: 0o600 });

@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type AgentName, createIdSource, parseAgentName } from '../../src/base/index.ts';
-import { agentSpiffeId, parseSpiffeId, parseTrustDomain, runSpiffeId, type TrustDomain } from '../../src/identity/index.ts';
+import {
+  agentSpiffeId,
+  parseSpiffeId,
+  parseTrustDomain,
+  runSpiffeId,
+  type TrustDomain,
+} from '../../src/identity/index.ts';
 import { agentOfRun } from '../../src/identity/spiffe-id.ts';
 
 const ids = createIdSource(Date.now);
@@ -17,19 +23,28 @@ describe('a SPIFFE ID', () => {
         const run = ids.runId();
         const runId = runSpiffeId(trustDomain, name, run);
         expect(parseSpiffeId(runId)).toEqual({ kind: 'run', trustDomain, agent: name, run });
-        expect(parseSpiffeId(agentSpiffeId(trustDomain, name))).toEqual({ kind: 'agent', trustDomain, agent: name });
+        expect(parseSpiffeId(agentSpiffeId(trustDomain, name))).toEqual({
+          kind: 'agent',
+          trustDomain,
+          agent: name,
+        });
         expect(agentOfRun(runId)).toBe(agentSpiffeId(trustDomain, name));
       }),
     );
   });
 
   it('is printed as it was read, or not read at all', () => {
-    const noise = fc.stringMatching(/^[a-z0-9/.%-]{0,40}$/).map((rest) => `spiffe://example.org/agent/${rest}`);
+    const noise = fc
+      .stringMatching(/^[a-z0-9/.%-]{0,40}$/)
+      .map((rest) => `spiffe://example.org/agent/${rest}`);
     fc.assert(
       fc.property(noise, (text) => {
         const name = parseSpiffeId(text);
         if (name === undefined) return;
-        const printed = name.kind === 'run' ? runSpiffeId(name.trustDomain, name.agent, name.run) : agentSpiffeId(name.trustDomain, name.agent);
+        const printed =
+          name.kind === 'run'
+            ? runSpiffeId(name.trustDomain, name.agent, name.run)
+            : agentSpiffeId(name.trustDomain, name.agent);
         expect(printed).toBe(text);
       }),
     );

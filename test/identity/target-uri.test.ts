@@ -67,10 +67,17 @@ describe('the normal form of htu', () => {
 
   it('does not depend on escapes that need not be, on query and on fragment', () => {
     fc.assert(
-      fc.property(path, fc.func(fc.boolean()), fc.stringMatching(/^[a-z?/=&]{0,8}$/), (text, which, query) => {
-        const plain = normalizeTargetUri(`https://example.com${text}`);
-        expect(normalizeTargetUri(`https://example.com${encode(text, which)}?${query}#${query}`)).toBe(plain);
-      }),
+      fc.property(
+        path,
+        fc.func(fc.boolean()),
+        fc.stringMatching(/^[a-z?/=&]{0,8}$/),
+        (text, which, query) => {
+          const plain = normalizeTargetUri(`https://example.com${text}`);
+          expect(normalizeTargetUri(`https://example.com${encode(text, which)}?${query}#${query}`)).toBe(
+            plain,
+          );
+        },
+      ),
     );
   });
 
@@ -78,7 +85,9 @@ describe('the normal form of htu', () => {
     const plain = fc.stringMatching(/^[a-z0-9]{1,8}$/);
     fc.assert(
       fc.property(fc.array(plain, { maxLength: 4 }), fc.array(plain, { maxLength: 4 }), (one, other) => {
-        const [first, second] = [one, other].map((names) => normalizeTargetUri(`https://example.com/${names.join('/')}`));
+        const [first, second] = [one, other].map((names) =>
+          normalizeTargetUri(`https://example.com/${names.join('/')}`),
+        );
         expect(first === second).toBe(one.join('/') === other.join('/'));
       }),
     );

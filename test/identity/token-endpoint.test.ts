@@ -192,7 +192,11 @@ describe('renewal', () => {
     const form = { grant_type: JWT_BEARER, assertion: joinToken(authority) };
     const details = intentField({ purpose: 'triage', max_calls: 5, tools: ['desk/read'], expires_in: 60 });
     await requestToken({ ...form, authorization_details: details }, key, authority);
-    const answer = await requestToken({ ...form, authorization_details: intentField(intent) }, key, authority);
+    const answer = await requestToken(
+      { ...form, authorization_details: intentField(intent) },
+      key,
+      authority,
+    );
     expect(answer).toMatchObject({ ok: false, error: { error: 'invalid_authorization_details' } });
   });
 
@@ -286,6 +290,25 @@ describe('A11: a stolen assertion', () => {
   });
 });
 
+describe('the memory for proofs', () => {
+  it('cannot be filled by someone who has nothing but keys', async () => {
+    const { authority, key } = setup();
+    const claims: string[] = [];
+    const singleUse = {
+      ...authority.deps.singleUse,
+      claim: async (kind: string) => {
+        claims.push(kind);
+        return 'first' as const;
+      },
+    };
+    const deps = { ...authority.deps, singleUse };
+    for (const assertion of ['sjt_guess', 'a.b.c']) {
+      await requestToken({ grant_type: JWT_BEARER, assertion }, key, { ...authority, deps });
+    }
+    expect(claims).toEqual([]);
+  });
+});
+
 describe('the form of a token request', () => {
   it.each([
     ['no grant type', { assertion: 'x' }, 'invalid_request'],
@@ -293,9 +316,17 @@ describe('the form of a token request', () => {
     ['the password grant', { grant_type: 'password' }, 'unsupported_grant_type'],
     ['no assertion', { grant_type: JWT_BEARER }, 'invalid_request'],
     ['an assertion nobody knows', { grant_type: JWT_BEARER, assertion: 'a.b.c' }, 'invalid_grant'],
-    ['a huge assertion', { grant_type: JWT_BEARER, assertion: `a.${'b'.repeat(100_000)}.c` }, 'invalid_grant'],
+    [
+      'a huge assertion',
+      { grant_type: JWT_BEARER, assertion: `a.${'b'.repeat(100_000)}.c` },
+      'invalid_grant',
+    ],
     ['another scope', { grant_type: JWT_BEARER, assertion: 'x', scope: 'mcp admin' }, 'invalid_scope'],
-    ['an unknown client', { grant_type: JWT_BEARER, assertion: 'sjt_x', client_id: 'nobody' }, 'unauthorized_client'],
+    [
+      'an unknown client',
+      { grant_type: JWT_BEARER, assertion: 'sjt_x', client_id: 'nobody' },
+      'unauthorized_client',
+    ],
     ['a subject token', { grant_type: JWT_BEARER, assertion: 'x', subject_token: 'y' }, 'invalid_request'],
   ])('is refused with %s', async (_what, form, error) => {
     const { authority, key } = setup();

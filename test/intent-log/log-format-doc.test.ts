@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { encodeBody, type Field, RECORD_FIELDS, sealRecord } from '../../src/intent-log/index.ts';
+import {
+  encodeBody,
+  type Field,
+  parseVerifierKey,
+  RECORD_FIELDS,
+  sealRecord,
+  verifyCheckpoint,
+} from '../../src/intent-log/index.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/log-format.md'), 'utf8');
 
@@ -32,6 +39,13 @@ describe('docs/log-format.md', () => {
   it('has no record type that does not exist', () => {
     const types = [...page.matchAll(/^### `([^`]+)`/gm)].map(([, type]) => type);
     expect(types).toEqual(Object.keys(RECORD_FIELDS));
+  });
+
+  it('shows a checkpoint that verifies with the key it shows', () => {
+    const note = /```\n([^`]+)```/.exec(page)?.[1] ?? '';
+    const key = parseVerifierKey(/public key `([^`]+)`/.exec(page)?.[1] ?? '');
+    if (key === undefined) throw new Error('no key');
+    expect(verifyCheckpoint(note, key)).toMatchObject({ ok: true, value: { size: 20852 } });
   });
 
   it('has the envelope in stored order', () => {

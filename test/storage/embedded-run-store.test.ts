@@ -25,7 +25,10 @@ runStoreContract('embedded', async ({ now }) => {
   return { store: remembering, [Symbol.asyncDispose]: async () => undefined };
 });
 
-function hydrated(runs: readonly StoredRun[], proofs: readonly { proofId: string; expiresAt: number }[] = []) {
+function hydrated(
+  runs: readonly StoredRun[],
+  proofs: readonly { proofId: string; expiresAt: number }[] = [],
+) {
   const clock = manualClock();
   const store = createEmbeddedRunStore({ now: clock.now, runs, proofs, keyWasUsed: async () => false });
   return { clock, store };
@@ -94,8 +97,13 @@ describe('a store filled from the log', () => {
   it('finds the live run of a key beside one of the same key that was never opened', async () => {
     const live = aRun();
     const neverOpened = aRun({ key: live.key });
-    for (const order of [[live, neverOpened], [neverOpened, live]]) {
-      const { store } = hydrated(order.map((run) => ({ run, state: run === live ? 'live' : 'ended', spentCalls: 0 })));
+    for (const order of [
+      [live, neverOpened],
+      [neverOpened, live],
+    ]) {
+      const { store } = hydrated(
+        order.map((run) => ({ run, state: run === live ? 'live' : 'ended', spentCalls: 0 })),
+      );
       expect(await store.findByKey(live.agent, live.key)).toEqual({ run: live, state: 'live' });
     }
   });
@@ -178,8 +186,20 @@ describe('claims on what serves one holder', () => {
     }
   });
 
+  it('still hold after a restart for the assertions that opened runs', async () => {
+    const clock = manualClock();
+    const run = aRun();
+    const singleUse = createEmbeddedSingleUse({ now: clock.now, runs: [run] });
+    const later = clock.seconds() + 60;
+    expect(await singleUse.claim('assertion', run.evidence.digest, 'another key', later)).toBe('taken');
+    expect(await singleUse.claim('assertion', run.evidence.digest, run.key, later)).toBe('again');
+  });
+
   it('belong to an epoch that no other process shares', () => {
-    const [one, other] = [createEmbeddedSingleUse({ now: Date.now }), createEmbeddedSingleUse({ now: Date.now })];
+    const [one, other] = [
+      createEmbeddedSingleUse({ now: Date.now }),
+      createEmbeddedSingleUse({ now: Date.now }),
+    ];
     expect(one.epoch).not.toBe(other.epoch);
   });
 });

@@ -33,104 +33,132 @@ export type FakeAgentPlane = AsyncDisposable & {
 };
 
 export async function startFakeAgentPlane(options: FakeAgentPlaneOptions = {}): Promise<FakeAgentPlane> {
-  const now = options.now ?? Date.now;
-  const ids = createIdSource(now);
-  const runs = new Map<string, Run>(); // by token
-  const byKey = new Map<string, Run>();
-  const usedBy = new Map<string, string>();
-  const seenProofs = new Set<string>();
-  const grants = new Set<string>();
-  const forms: Record<string, string>[] = [];
-  const ended: string[] = [];
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const state = new FakeRuns(url, options);
   const mcpRequests: FakeAgentPlane['mcpRequests'] = [];
+  const serveMcp: Handler = async (request, response) => {
+    mcpRequests.push({ method: request.method ?? '', headers: { ...request.headers } });
+    const token = /^DPoP (\S+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
+    const run = await state.authenticate(token, request);
+    if (options.mcp === undefined) return json(response, 200, { path: request.url });
+    await options.mcp(request, response, run.id);
+  };
+  const routes: Record<string, Handler> = {
+    '/oauth/token': async (request, response) => json(response, 200, await state.token(request)),
+    '/oauth/revoke': async (request, response) => {
+      await state.revoke(request);
+      response.writeHead(200).end();
+    },
+  };
+  server.on('request', (request, response) => {
+    const path = new URL(request.url ?? '/', url).pathname;
+    const route = routes[path] ?? (path.startsWith('/mcp/') ? serveMcp : undefined);
+    if (route === undefined) return json(response, 404, { error: 'not_found' });
+    Promise.resolve(route(request, response)).catch((error: unknown) => refuse(response, error));
+  });
+  const close = async () => {
+    server.closeAllConnections();
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+  };
+  return { url, forms: state.forms, ended: state.ended, mcpRequests, [Symbol.asyncDispose]: close };
+}
 
-  const checkProof = async (request: IncomingMessage, token?: string): Promise<string> => {
+/** Tokens, grants and the runs behind them. */
+class FakeRuns {
+  readonly forms: Record<string, string>[] = [];
+  readonly ended: string[] = [];
+  readonly #url: string;
+  readonly #options: FakeAgentPlaneOptions;
+  readonly #byToken = new Map<string, Run>();
+  readonly #byKey = new Map<string, Run>();
+  readonly #usedBy = new Map<string, string>();
+  readonly #seenProofs = new Set<string>();
+  readonly #grants = new Set<string>();
+
+  constructor(url: string, options: FakeAgentPlaneOptions) {
+    this.#url = url;
+    this.#options = options;
+  }
+
+  async token(request: IncomingMessage): Promise<Record<string, unknown>> {
+    const form = Object.fromEntries(new URLSearchParams(await read(request)));
+    this.forms.push(form);
+    if (form['grant_type']?.endsWith(':token-exchange')) {
+      await this.authenticate(form['subject_token'] ?? '', request);
+      const grant = `grant-${randomUUID()}`;
+      this.#grants.add(grant);
+      const type = 'urn:ietf:params:oauth:token-type:jwt';
+      return { access_token: grant, issued_token_type: type, token_type: 'N_A', expires_in: 60 };
+    }
+    const answer = this.#issue(form['assertion'] ?? '', await this.#checkProof(request));
+    return this.#options.tokenAnswer?.(answer) ?? answer;
+  }
+
+  async revoke(request: IncomingMessage): Promise<void> {
+    const token = new URLSearchParams(await read(request)).get('token') ?? '';
+    const run = await this.authenticate(token, request);
+    run.isOver = true;
+    this.ended.push(run.id);
+  }
+
+  async authenticate(token: string, request: IncomingMessage): Promise<Run> {
+    const thumbprint = await this.#checkProof(request, token);
+    const run = this.#byToken.get(token);
+    if (run === undefined || run.isOver) throw new Refusal(401, 'invalid_token', 'the run is over');
+    if (run.thumbprint !== thumbprint) {
+      throw new Refusal(401, 'invalid_token', 'the token is bound to another key');
+    }
+    return run;
+  }
+
+  /** Gives the thumbprint of the key that signed. */
+  async #checkProof(request: IncomingMessage, token?: string): Promise<string> {
     const proof = request.headers['dpop'];
-    if (typeof proof !== 'string' || proof.includes(','))
-      throw new Refusal(401, 'invalid_dpop_proof', 'proof');
+    if (typeof proof !== 'string') throw new Refusal(401, 'invalid_dpop_proof', 'proof');
     const { payload, protectedHeader } = await jwtVerify(proof, EmbeddedJWK, {
       typ: 'dpop+jwt',
       algorithms: ['ES256'],
-      currentDate: new Date(now()),
+      currentDate: new Date(this.#now()),
       maxTokenAge: 60,
     });
     const expected: Record<string, unknown> = {
       htm: request.method,
-      htu: url + new URL(request.url ?? '/', url).pathname,
+      htu: this.#url + new URL(request.url ?? '/', this.#url).pathname,
       ath: token === undefined ? payload['ath'] : sha256(token),
     };
     for (const [claim, value] of Object.entries(expected)) {
       if (payload[claim] !== value) throw new Refusal(401, 'invalid_dpop_proof', claim);
     }
-    if (typeof payload.jti !== 'string' || seenProofs.has(payload.jti)) {
+    if (typeof payload.jti !== 'string' || this.#seenProofs.has(payload.jti)) {
       throw new Refusal(401, 'invalid_dpop_proof', 'jti');
     }
-    seenProofs.add(payload.jti);
+    this.#seenProofs.add(payload.jti);
     return calculateJwkThumbprint(protectedHeader.jwk as JWK);
-  };
+  }
 
-  const issue = (assertion: string, thumbprint: string): Record<string, unknown> => {
-    const known = options.assertions ?? ['join-me'];
-    const isKnown = known === 'any' || known.includes(assertion) || grants.has(assertion);
+  #issue(assertion: string, thumbprint: string): Record<string, unknown> {
+    const known = this.#options.assertions ?? ['join-me'];
+    const isKnown = known === 'any' || known.includes(assertion) || this.#grants.has(assertion);
     if (!isKnown) throw new Refusal(400, 'invalid_grant', 'the assertion is not known');
-    if (known !== 'any' && (usedBy.get(assertion) ?? thumbprint) !== thumbprint) {
+    if (known !== 'any' && (this.#usedBy.get(assertion) ?? thumbprint) !== thumbprint) {
       throw new Refusal(400, 'invalid_grant', 'the assertion was used by another key');
     }
-    usedBy.set(assertion, thumbprint);
-    const run = byKey.get(thumbprint) ?? { id: ids.runId(), thumbprint, isOver: false };
+    this.#usedBy.set(assertion, thumbprint);
+    const id = createIdSource(() => this.#now()).runId();
+    const run = this.#byKey.get(thumbprint) ?? { id, thumbprint, isOver: false };
     if (run.isOver) throw new Refusal(400, 'invalid_grant', 'the run is over');
-    byKey.set(thumbprint, run);
+    this.#byKey.set(thumbprint, run);
     const token = randomUUID();
-    runs.set(token, run);
-    const answer = { access_token: token, token_type: 'DPoP', expires_in: options.tokenLife ?? 300 };
+    this.#byToken.set(token, run);
+    const answer = { access_token: token, token_type: 'DPoP', expires_in: this.#options.tokenLife ?? 300 };
     return { ...answer, sallyport: { run: run.id } };
-  };
+  }
 
-  const routes: Record<string, Handler> = {
-    '/oauth/token': async (request, response) => {
-      const form = Object.fromEntries(new URLSearchParams(await read(request)));
-      forms.push(form);
-      if (form['grant_type']?.endsWith(':token-exchange')) {
-        const thumbprint = await checkProof(request, form['subject_token']);
-        requireLive(runs.get(form['subject_token'] ?? ''), thumbprint);
-        const grant = `grant-${randomUUID()}`;
-        grants.add(grant);
-        const type = 'urn:ietf:params:oauth:token-type:jwt';
-        return json(response, 200, { access_token: grant, issued_token_type: type, token_type: 'N_A' });
-      }
-      const answer = issue(form['assertion'] ?? '', await checkProof(request));
-      json(response, 200, options.tokenAnswer?.(answer) ?? answer);
-    },
-    '/oauth/revoke': async (request, response) => {
-      const token = new URLSearchParams(await read(request)).get('token') ?? '';
-      const run = requireLive(runs.get(token), await checkProof(request, token));
-      run.isOver = true;
-      ended.push(run.id);
-      response.writeHead(200).end();
-    },
-  };
-
-  const serveMcp: Handler = async (request, response) => {
-    mcpRequests.push({ method: request.method ?? '', headers: { ...request.headers } });
-    const token = /^DPoP (\S+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
-    const run = requireLive(runs.get(token), await checkProof(request, token));
-    if (options.mcp === undefined) return json(response, 200, { path: request.url });
-    await options.mcp(request, response, run.id);
-  };
-
-  const server = createServer((request, response) => {
-    const path = new URL(request.url ?? '/', 'http://localhost').pathname;
-    const route = routes[path] ?? (path.startsWith('/mcp/') ? serveMcp : undefined);
-    if (route === undefined) return json(response, 404, { error: 'not_found' });
-    Promise.resolve(route(request, response)).catch((error: unknown) => refuse(response, error));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const close = async () => {
-    server.closeAllConnections();
-    await new Promise<void>((resolve) => server.close(() => resolve()));
-  };
-  return { url, forms, ended, mcpRequests, [Symbol.asyncDispose]: close };
+  #now(): number {
+    return this.#options.now?.() ?? Date.now();
+  }
 }
 
 class Refusal extends Error {
@@ -148,13 +176,6 @@ function refuse(response: ServerResponse, error: unknown): void {
   const known = error instanceof Refusal ? error : new Refusal(401, 'invalid_dpop_proof', String(error));
   if (response.headersSent) response.destroy();
   else json(response, known.status, { error: known.error, error_description: known.message });
-}
-
-function requireLive(run: Run | undefined, thumbprint: string): Run {
-  if (run === undefined || run.isOver) throw new Refusal(401, 'invalid_token', 'the run is over');
-  if (run.thumbprint !== thumbprint)
-    throw new Refusal(401, 'invalid_token', 'the token is bound to another key');
-  return run;
 }
 
 async function read(request: IncomingMessage): Promise<string> {

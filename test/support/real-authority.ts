@@ -7,8 +7,7 @@ import { type Authority, createAuthority, issueJoinToken } from '../../src/gatew
 import { parseConfig } from '../../src/gateway/config.ts';
 import { oauthRoutes } from '../../src/gateway/oauth/index.ts';
 import { authenticate, authFailureToChallenge, openSigningKeys, type Run } from '../../src/identity/index.ts';
-import { createEmbeddedRunStore } from '../../src/storage/embedded/run-store.ts';
-import { createEmbeddedSingleUse } from '../../src/storage/embedded/single-use.ts';
+import { createEmbeddedRunStore, createEmbeddedSingleUse } from '../../src/storage/index.ts';
 
 export type RealAuthority = AsyncDisposable & {
   readonly url: string;

@@ -84,6 +84,9 @@ export async function startEndpoint(upstream: Upstream, keepAliveMs = 15_000): P
         ...(value.leg === 'POST' ? { message: value.message } : {}),
         ...(session === undefined ? {} : { session }),
       });
+      if (value.leg === 'DELETE' && value.session !== undefined && answer.status < 300) {
+        sessions.release(run, value.session);
+      }
       const own =
         answer.session === undefined ? {} : { session: sessions.bind(run, upstream.name, answer.session) };
       const options = { keepAliveMs, sealEventId: (id: string) => eventIds.seal(run, upstream.name, id) };

@@ -1,4 +1,4 @@
-import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
+import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import { CUSTOMERS, type Customer, INVOICES, type Invoice, MAILS, type Mail } from './seed.ts';
 
 /** One accepted credential: what the desk saw of a request. */
@@ -29,71 +29,115 @@ const SCHEMA = `
     at INTEGER NOT NULL) STRICT;
 `;
 
-/** The data of the ops desk: a small SQLite database, seeded when it is new. */
-export type Desk = ReturnType<typeof openDesk>;
+/** The data of the ops desk: a small SQLite database in a file or `:memory:`, seeded when it is new. */
+export class Desk implements Disposable {
+  readonly #database: DatabaseSync;
 
-/** Opens the database in a file, or in memory with `:memory:`. */
-export function openDesk(file: string) {
-  const database = new DatabaseSync(file);
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON');
-  database.exec(SCHEMA);
-  if (count(database, 'mails') === 0) seed(database);
-  const all = <Row>(sql: string, ...values: (string | number)[]) =>
-    database.prepare(sql).all(...values) as Row[];
-  const insert = database.prepare(
-    'INSERT INTO seen_calls (jti, run, method, tool, at) VALUES (?, ?, ?, ?, ?)',
-  );
-  return {
-    /** Throws when the credential was seen before: the key of the table is its `jti`. */
-    note: ({ jti, run, method, tool, at }: SeenCall): void => void insert.run(jti, run, method, tool, at),
-    seen: () => all<SeenCall>('SELECT jti, run, method, tool, at FROM seen_calls ORDER BY rowid'),
-    payments: () => all<Payment>('SELECT iban, amount_cents, reference FROM payments ORDER BY id'),
-    refunds: () => all<Refund>('SELECT invoice, amount_cents, reason FROM refunds ORDER BY id'),
-    sentMails: () => all<SentMail>('SELECT recipient, subject, body FROM sent_mails ORDER BY id'),
+  constructor(file: string) {
+    this.#database = new DatabaseSync(file);
+    this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON');
+    this.#database.exec(SCHEMA);
+    if (this.inbox().length === 0) seed(this.#database);
+  }
 
-    inbox: () =>
-      all<Omit<Mail, 'body'>>('SELECT id, "from", subject, received_at FROM mails ORDER BY received_at'),
-    mail: (id: string) =>
-      all<Mail>('SELECT id, "from", subject, received_at, body FROM mails WHERE id = ?', id)[0],
-    customers: (query: string) =>
-      all<Customer>(
-        `SELECT id, name, email, city FROM customers
-         WHERE instr(lower(name || ' ' || email || ' ' || id), lower(?)) > 0 ORDER BY id`,
-        query,
-      ),
-    invoice: (number: string) =>
-      all<Invoice>(
-        'SELECT number, customer, amount_cents, refunded_cents, status FROM invoices WHERE number = ?',
-        number,
-      )[0],
-    /** False when there is no such invoice or less than the amount is left of it. */
-    refund: ({ invoice, amount_cents, reason }: Refund): boolean => {
-      const taken = database
-        .prepare(
-          `UPDATE invoices SET refunded_cents = refunded_cents + ?
-           WHERE number = ? AND refunded_cents + ? <= amount_cents`,
-        )
-        .run(amount_cents, invoice, amount_cents);
-      if (taken.changes === 0) return false;
-      database
-        .prepare('INSERT INTO refunds (invoice, amount_cents, reason) VALUES (?, ?, ?)')
-        .run(invoice, amount_cents, reason);
-      return true;
-    },
-    pay: ({ iban, amount_cents, reference }: Payment): void =>
-      void database
-        .prepare('INSERT INTO payments (iban, amount_cents, reference) VALUES (?, ?, ?)')
-        .run(iban, amount_cents, reference),
-    send: ({ recipient, subject, body }: SentMail): void =>
-      void database
-        .prepare('INSERT INTO sent_mails (recipient, subject, body) VALUES (?, ?, ?)')
-        .run(recipient, subject, body),
-    close: (): void => database.close(),
-  };
+  /** Throws when the credential was seen before: the key of the table is its `jti`. */
+  note({ jti, run, method, tool, at }: SeenCall): void {
+    this.#run(
+      'INSERT INTO seen_calls (jti, run, method, tool, at) VALUES (?, ?, ?, ?, ?)',
+      jti,
+      run,
+      method,
+      tool,
+      at,
+    );
+  }
+
+  seen(): readonly SeenCall[] {
+    return this.#all('SELECT jti, run, method, tool, at FROM seen_calls ORDER BY rowid');
+  }
+
+  payments(): readonly Payment[] {
+    return this.#all('SELECT iban, amount_cents, reference FROM payments ORDER BY id');
+  }
+
+  refunds(): readonly Refund[] {
+    return this.#all('SELECT invoice, amount_cents, reason FROM refunds ORDER BY id');
+  }
+
+  sentMails(): readonly SentMail[] {
+    return this.#all('SELECT recipient, subject, body FROM sent_mails ORDER BY id');
+  }
+
+  inbox(): readonly Omit<Mail, 'body'>[] {
+    return this.#all('SELECT id, "from", subject, received_at FROM mails ORDER BY received_at');
+  }
+
+  mail(id: string): Mail | undefined {
+    return this.#all<Mail>('SELECT id, "from", subject, received_at, body FROM mails WHERE id = ?', id)[0];
+  }
+
+  customers(query: string): readonly Customer[] {
+    return this.#all(
+      `SELECT id, name, email, city FROM customers
+       WHERE instr(lower(name || ' ' || email || ' ' || id), lower(?)) > 0 ORDER BY id`,
+      query,
+    );
+  }
+
+  invoice(number: string): Invoice | undefined {
+    return this.#all<Invoice>(
+      'SELECT number, customer, amount_cents, refunded_cents, status FROM invoices WHERE number = ?',
+      number,
+    )[0];
+  }
+
+  /** False when there is no such invoice or less than the amount is left of it. */
+  refund({ invoice, amount_cents, reason }: Refund): boolean {
+    const changes = this.#run(
+      `UPDATE invoices SET refunded_cents = refunded_cents + ?1
+       WHERE number = ?2 AND refunded_cents + ?1 <= amount_cents`,
+      amount_cents,
+      invoice,
+    );
+    if (changes === 0) return false;
+    this.#run(
+      'INSERT INTO refunds (invoice, amount_cents, reason) VALUES (?, ?, ?)',
+      invoice,
+      amount_cents,
+      reason,
+    );
+    return true;
+  }
+
+  pay({ iban, amount_cents, reference }: Payment): void {
+    const sql = 'INSERT INTO payments (iban, amount_cents, reference) VALUES (?, ?, ?)';
+    this.#run(sql, iban, amount_cents, reference);
+  }
+
+  send({ recipient, subject, body }: SentMail): void {
+    const sql = 'INSERT INTO sent_mails (recipient, subject, body) VALUES (?, ?, ?)';
+    this.#run(sql, recipient, subject, body);
+  }
+
+  [Symbol.dispose](): void {
+    this.#database.close();
+  }
+
+  /** Plain objects, so that they can be compared and serialised like any other. */
+  #all<Row>(sql: string, ...values: SQLInputValue[]): Row[] {
+    return this.#database
+      .prepare(sql)
+      .all(...values)
+      .map((row) => ({ ...row }) as Row);
+  }
+
+  #run(sql: string, ...values: SQLInputValue[]): number {
+    return Number(this.#database.prepare(sql).run(...values).changes);
+  }
 }
 
 function seed(database: DatabaseSync): void {
-  const rows: [string, readonly Record<string, SQLOutputValue>[]][] = [
+  const rows: [string, readonly Record<string, SQLInputValue>[]][] = [
     ['mails', MAILS],
     ['customers', CUSTOMERS],
     ['invoices', INVOICES],
@@ -108,8 +152,4 @@ function seed(database: DatabaseSync): void {
         .run(...Object.values(entry));
     }
   }
-}
-
-function count(database: DatabaseSync, table: string): number {
-  return Number(database.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.['n']);
 }

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { localhostHostValidation, toNodeHandler } from '@modelcontextprotocol/node';
 import { createMcpHandler } from '@modelcontextprotocol/server';
 import { type CallHandler, createVerifier, withCallToken } from 'sallyport/verifier';
-import { type Desk, openDesk, type Payment, type Refund, type SeenCall, type SentMail } from './desk.ts';
+import { Desk, type Payment, type Refund, type SeenCall, type SentMail } from './desk.ts';
 import { createOpsDeskServer } from './tools.ts';
 
 export type OpsDeskOptions = {
@@ -38,7 +38,7 @@ const PATH = '/mcp';
  * the credential that the gateway mints for exactly that request.
  */
 export async function startOpsDesk(options: OpsDeskOptions): Promise<OpsDesk> {
-  const desk = openDesk(options.database);
+  const desk = new Desk(options.database);
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -49,10 +49,17 @@ export async function startOpsDesk(options: OpsDeskOptions): Promise<OpsDesk> {
   const close = async (): Promise<void> => {
     server.closeAllConnections();
     await new Promise<void>((resolve) => server.close(() => resolve()));
-    desk.close();
+    desk[Symbol.dispose]();
   };
-  const { seen, payments, refunds, sentMails } = desk;
-  return { url, seen, payments, refunds, sentMails, close, [Symbol.asyncDispose]: close };
+  return {
+    url,
+    seen: () => desk.seen(),
+    payments: () => desk.payments(),
+    refunds: () => desk.refunds(),
+    sentMails: () => desk.sentMails(),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
 }
 
 function serve(server: Server, desk: Desk, options: OpsDeskOptions & { readonly audience: string }): void {

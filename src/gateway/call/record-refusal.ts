@@ -1,4 +1,4 @@
-import type { Caller } from '../../identity/index.ts';
+import type { AuthFailure, Caller } from '../../identity/index.ts';
 import type { EarlyRefusal, RefusalRecord, Subject } from '../../intent-log/index.ts';
 import type { Admitted } from '../mcp/index.ts';
 import type { CallResult, Inbound, Refusal } from './call.ts';
@@ -53,8 +53,21 @@ function toEarly(refusal: Exclude<RecordedRefusal, { step: 'decide' }>): EarlyRe
     case 'admit':
       return { reason: refusal.refusal.reason };
     case 'authenticate':
-      return { reason: refusal.failure.reason };
+      return toEarlyAuthentication(refusal.failure);
     case 'resolve':
       return { reason: refusal.refusal.reason };
+  }
+}
+
+/** The log keeps what exactly was wrong; the wire hears less. */
+function toEarlyAuthentication(failure: AuthFailure): EarlyRefusal {
+  switch (failure.reason) {
+    case 'run_refused':
+      return { reason: failure.refusal };
+    case 'proof_invalid':
+    case 'token_invalid':
+      return { reason: failure.reason, detail: failure.defect };
+    default:
+      return { reason: failure.reason };
   }
 }

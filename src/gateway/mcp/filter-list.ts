@@ -22,14 +22,15 @@ export function filterToolsList(
   const { result } = message;
   if (result === undefined && message['error'] !== undefined) return message;
   if (!isJsonObject(result)) return { ...message, result: { tools: [] } };
+  const rest = withoutLookAlikes(keepPrivate(result));
   const listed = result['tools'];
-  if (!Array.isArray(listed)) return { ...message, result: { ...keepPrivate(result), tools: [] } };
+  if (!Array.isArray(listed)) return { ...message, result: { ...rest, tools: [] } };
   const tools: JsonValue[] = [];
   for (const tool of listed) {
     const definition = reviewedForm(tool, pinned, visible);
     if (definition !== undefined) tools.push(definition);
   }
-  return { ...message, result: { ...keepPrivate(result), tools } };
+  return { ...message, result: { ...rest, tools } };
 }
 
 /**
@@ -41,6 +42,13 @@ export function keepPrivate(result: JsonObject): JsonObject {
   if (cacheScope === undefined && ttlMs === undefined) return result;
   const shorter = typeof ttlMs === 'number' ? Math.min(ttlMs, MAX_TTL_MS) : 0;
   return { ...result, cacheScope: 'private', ttlMs: shorter };
+}
+
+/** A client that ignores case must not find a second, unfiltered list under `Tools`. */
+function withoutLookAlikes(result: JsonObject): JsonObject {
+  const isLookAlike = (key: string): boolean => key !== 'tools' && key.toUpperCase() === 'TOOLS';
+  if (!Object.keys(result).some(isLookAlike)) return result;
+  return Object.fromEntries(Object.entries(result).filter(([key]) => !isLookAlike(key)));
 }
 
 function reviewedForm(

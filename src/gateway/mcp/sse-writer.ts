@@ -12,8 +12,15 @@ export type SseWriter = {
 
 const KEEP_ALIVE = ': keepalive\n\n';
 
-/** Sends the head of an event stream at once, then events; a comment each `keepAliveMs` when it is quiet. */
-export function openSseWriter(response: ServerResponse, keepAliveMs: number): SseWriter {
+/**
+ * Sends the head of an event stream at once, then events; a comment each `keepAliveMs` when it is quiet. Once the
+ * signal has aborted, nothing waits for a slow agent any more.
+ */
+export function openSseWriter(
+  response: ServerResponse,
+  keepAliveMs: number,
+  signal?: AbortSignal,
+): SseWriter {
   response.flushHeaders();
   const timer = setInterval(() => {
     // A connection that takes nothing would only pile them up.
@@ -25,7 +32,7 @@ export function openSseWriter(response: ServerResponse, keepAliveMs: number): Ss
     async write(event) {
       if (!isOpen(response)) return false;
       timer.refresh();
-      if (!response.write(formatEvent(event))) await drained(response);
+      if (!response.write(formatEvent(event)) && signal?.aborted !== true) await drained(response, signal);
       return isOpen(response);
     },
     end() {
@@ -51,14 +58,16 @@ function isOpen(response: ServerResponse): boolean {
   return !response.destroyed && !response.writableEnded;
 }
 
-function drained(response: ServerResponse): Promise<void> {
+function drained(response: ServerResponse, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       response.off('drain', done);
       response.off('close', done);
+      signal?.removeEventListener('abort', done);
       resolve();
     };
     response.once('drain', done);
     response.once('close', done);
+    signal?.addEventListener('abort', done, { once: true });
   });
 }

@@ -25,6 +25,8 @@ export type WriteOptions = {
   readonly sealEventId?: (eventId: string) => string;
   /** Milliseconds between keep-alive comments; 15 s unless said otherwise. */
   readonly keepAliveMs?: number;
+  /** The signal the upstream was asked with: an agent that reads nothing must not hold up the end of its run. */
+  readonly signal?: AbortSignal;
 };
 
 const KEEP_ALIVE_MS = 15_000;
@@ -49,20 +51,36 @@ export async function writeAnswer(
   relayed: Relayed,
   options: WriteOptions = {},
 ): Promise<void> {
-  const { body, status } = relayed.answer;
+  let isFinished = false;
+  const finish: Relayed['finish'] = (failure) => {
+    isFinished = true;
+    return relayed.finish(failure);
+  };
   try {
-    switch (body.kind) {
-      case 'none':
-        await relayed.finish();
-        return writeHeadOnly(response, status, relayed.session);
-      case 'message':
-        return await writeMessage(response, body.message, relayed);
-      case 'stream':
-        return await writeStream(response, body.events, relayed, options);
-    }
+    await writeBody(response, { ...relayed, finish }, options);
   } catch (error) {
-    breakOff(response);
+    try {
+      if (!isFinished) await finish(error);
+    } finally {
+      breakOff(response);
+    }
     throw error;
+  }
+}
+
+async function writeBody(response: ServerResponse, relayed: Relayed, options: WriteOptions): Promise<void> {
+  const { body, status } = relayed.answer;
+  switch (body.kind) {
+    case 'none':
+      await relayed.finish();
+      writeHeadOnly(response, status, relayed.session);
+      break;
+    case 'message':
+      await writeMessage(response, body.message, relayed);
+      break;
+    case 'stream':
+      await writeStream(response, body.events, relayed, options);
+      break;
   }
 }
 
@@ -83,9 +101,12 @@ async function writeMessage(
   message: JsonRpcMessage,
   relayed: Relayed,
 ): Promise<void> {
-  const released = await releaseOrFinish(message, relayed);
+  const released = await relayed.release(message);
   await relayed.finish();
-  if (released === undefined) return writeHeadOnly(response, 502, relayed.session);
+  if (released === undefined) {
+    writeHeadOnly(response, 502, relayed.session);
+    return;
+  }
   if (response.destroyed) return;
   const text = JSON.stringify(released);
   response.writeHead(relayed.answer.status, {
@@ -111,7 +132,7 @@ async function writeStream(
       ...sessionHeader(relayed.session),
     });
   }
-  const writer = openSseWriter(response, options.keepAliveMs ?? KEEP_ALIVE_MS);
+  const writer = openSseWriter(response, options.keepAliveMs ?? KEEP_ALIVE_MS, options.signal);
   try {
     const failure = await relay(events, async (event) => {
       const passed = await passEvent(event, relayed, options);
@@ -152,25 +173,13 @@ async function passEvent(
   { sealEventId }: WriteOptions,
 ): Promise<StreamEvent | undefined> {
   const { message, id, retry } = event;
-  const released = message === undefined ? undefined : await releaseOrFinish(message, relayed);
+  const released = message === undefined ? undefined : await relayed.release(message);
   if (released === undefined && id === undefined && retry === undefined) return undefined;
   return {
     ...(released === undefined ? {} : { message: released }),
     ...(id === undefined ? {} : { id: sealEventId === undefined ? id : sealEventId(id) }),
     ...(retry === undefined ? {} : { retry }),
   };
-}
-
-async function releaseOrFinish(
-  message: JsonRpcMessage,
-  relayed: Relayed,
-): Promise<JsonRpcMessage | undefined> {
-  try {
-    return await relayed.release(message);
-  } catch (error) {
-    await relayed.finish(error);
-    throw error;
-  }
 }
 
 function sessionHeader(session: string | undefined): Record<string, string> {

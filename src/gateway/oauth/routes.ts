@@ -20,9 +20,10 @@ const PUBLIC = 'public, max-age=300';
 
 /** The authorization server over HTTP, and the metadata of the resources it serves. Registers its own scope. */
 export async function oauthRoutes(app: FastifyInstance, deps: OAuthRoutesDeps): Promise<void> {
-  await app.register(async (scope) => {
+  await app.register((scope, _options, done) => {
     discoveryRoutes(scope, deps.authority);
     endpointRoutes(scope, deps);
+    done();
   });
 }
 

@@ -27,6 +27,8 @@ export type ClientStreamsOptions = {
   readonly tell: (message: JsonRpcMessage) => void;
 };
 
+const MAX_CALLS = 1024;
+const MAX_ASKED = 256;
 const MAX_UNDELIVERED = 64;
 const MAX_LATE_TOKENS = 256;
 
@@ -61,6 +63,9 @@ export class ClientStreams {
   /** Registers a request. Silence and the signal abandon it; the server is told. */
   open(message: JsonRpcMessage, client: ClientIds, signal: AbortSignal): OpenCall {
     if (signal.aborted) throw new UpstreamError({ reason: 'cancelled', detail: 'the call was aborted' });
+    if (this.#calls.size >= MAX_CALLS) {
+      throw new UpstreamError({ reason: 'unreachable', detail: `${MAX_CALLS} requests are under way` });
+    }
     const { timeoutMs } = this.#options;
     const method = String(message['method']);
     const asked = new Set<RpcId>();
@@ -178,6 +183,10 @@ export class ClientStreams {
     if (!isRpcId(id)) return;
     if (this.#options.era === 'modern') {
       this.#options.tell(rpcError(id, RPC_ERROR.methodNotFound, 'servers of this revision send no requests'));
+      return;
+    }
+    if (this.#asked.size >= MAX_ASKED || this.#asked.has(id)) {
+      this.#options.tell(rpcError(id, RPC_ERROR.server, 'too many requests wait for the client'));
       return;
     }
     const call = this.#latestCall();

@@ -37,16 +37,14 @@ export function isRpcId(value: JsonValue | undefined): value is RpcId {
   return typeof value === 'string' || typeof value === 'number';
 }
 
-/** What a JSON-RPC 2.0 message is by its members; undefined when it is none. */
+/** What a JSON-RPC 2.0 message is by its members; undefined when it is none, or could be two things at once. */
 export function kindOfMessage(message: JsonRpcMessage): MessageKind | undefined {
-  if (message['jsonrpc'] !== '2.0') return undefined;
-  const { id, method } = message;
-  if (typeof method === 'string') {
-    if (id === undefined) return 'notification';
-    return isRpcId(id) ? 'request' : undefined;
-  }
-  if (method !== undefined) return undefined;
-  return message['result'] !== undefined || message['error'] !== undefined ? 'response' : undefined;
+  const { jsonrpc, id, method, result, error } = message;
+  if (jsonrpc !== '2.0') return undefined;
+  if (method === undefined) return (result === undefined) === (error === undefined) ? undefined : 'response';
+  if (typeof method !== 'string' || result !== undefined || error !== undefined) return undefined;
+  if (id === undefined) return 'notification';
+  return isRpcId(id) ? 'request' : undefined;
 }
 
 /** Revisions are dates, so text order is time order; anything that sorts later is treated as newer. */

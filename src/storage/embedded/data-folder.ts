@@ -65,9 +65,16 @@ export function lockDataFolder(folder: DataFolder): Disposable {
   return { [Symbol.dispose]: () => held.close() };
 }
 
-/** Creates a file that only its owner can read; SQLite gives its side files the same mode. */
+/**
+ * Creates a file that only its owner can read, if it is not there; SQLite gives its side files the same mode.
+ * A file that is there is not even opened: closing it would drop this process's locks on it.
+ */
 export function makePrivateFile(path: string): void {
-  closeSync(openSync(path, 'a', 0o600));
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
 }
 
 /** Says which path is the trouble and what to do about it. */

@@ -96,7 +96,9 @@ export class LogFile implements Disposable {
   insertCheckpoint(range: CompactRange, at: number, note: string): void {
     const minute = Math.floor(at / MINUTE) * MINUTE;
     inTransaction(this.#db, () => {
-      this.#db.prepare('DELETE FROM checkpoints WHERE size <= ? AND at >= ?').run(range.size, minute);
+      this.#db
+        .prepare('DELETE FROM checkpoints WHERE size = (SELECT max(size) FROM checkpoints) AND at >= ?')
+        .run(minute);
       this.#db
         .prepare('INSERT OR REPLACE INTO checkpoints (size, at, note) VALUES (?, ?, ?)')
         .run(range.size, at, note);

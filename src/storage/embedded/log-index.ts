@@ -1,4 +1,4 @@
-import type { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { AgentName } from '../../base/index.ts';
 import type { KeyThumbprint } from '../../identity/index.ts';
 import type { Hash, LogRecord } from '../../intent-log/index.ts';
@@ -15,11 +15,13 @@ import { inTransaction } from './sqlite.ts';
 export class LogIndex implements Disposable {
   readonly #path: string;
   #db: DatabaseSync;
+  #readHead: StatementSync;
   #delta: IndexDelta;
 
   constructor(path: string) {
     this.#path = path;
     this.#db = openIndexFile(path);
+    this.#readHead = prepareHead(this.#db);
     this.#delta = startingAt(this.#db);
   }
 
@@ -42,6 +44,7 @@ export class LogIndex implements Disposable {
   reset(): void {
     this.#db.close();
     this.#db = resetIndexFile(this.#path);
+    this.#readHead = prepareHead(this.#db);
     this.#delta = startingAt(this.#db);
   }
 
@@ -53,8 +56,7 @@ export class LogIndex implements Disposable {
   head(strand: string): StrandHead | undefined {
     const fresh = this.#delta.strands.get(strand);
     if (fresh !== undefined) return fresh;
-    const row = this.#db.prepare('SELECT seq, leaf FROM strands WHERE strand = ?').get(strand);
-    return row as StrandHead | undefined;
+    return this.#readHead.get(strand) as StrandHead | undefined;
   }
 
   /** Has any run of this agent ever had this key? Sees what was taken in, flushed or not. */
@@ -77,6 +79,10 @@ export class LogIndex implements Disposable {
   [Symbol.dispose](): void {
     this.#db.close();
   }
+}
+
+function prepareHead(db: DatabaseSync): StatementSync {
+  return db.prepare('SELECT seq, leaf FROM strands WHERE strand = ?');
 }
 
 function startingAt(db: DatabaseSync): IndexDelta {

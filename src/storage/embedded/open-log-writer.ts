@@ -24,6 +24,8 @@ import { corrupt, readVerified } from './read-verified.ts';
 
 /** Records read at a time while catching up. */
 const STRETCH = 1024;
+/** Records after which a new index is written; larger would only cost memory. */
+const FLUSH_EVERY = 32 * STRETCH;
 /** Calls named by one recovery record, so that it stays below the longest record. */
 const CALLS_PER_RECOVERY = 1000;
 
@@ -95,9 +97,9 @@ function catchUp(file: LogFile, index: LogIndex, signed: Checkpoint | undefined)
     }
   };
   compare();
-  for (;;) {
+  for (let flushed = index.next; ; ) {
     const stretch = file.read(index.next, STRETCH);
-    if (stretch.length === 0) return range;
+    if (stretch.length === 0) break;
     for (const stored of stretch) {
       const { leaf, record } = readVerified(stored, index, index.next);
       index.add(record, leaf);
@@ -105,8 +107,12 @@ function catchUp(file: LogFile, index: LogIndex, signed: Checkpoint | undefined)
       appendLeaf(range, leaf);
       compare();
     }
-    if (index.next <= (signed?.size ?? 0)) index.flush();
+    if (index.next - flushed < FLUSH_EVERY || index.next > (signed?.size ?? 0)) continue;
+    index.flush();
+    flushed = index.next;
   }
+  if (index.next === signed?.size) index.flush();
+  return range;
 }
 
 function storedRange(file: LogFile, signed: Checkpoint | undefined): CompactRange {

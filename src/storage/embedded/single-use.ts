@@ -1,13 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../base/index.ts';
-import type { SingleUse } from '../../identity/index.ts';
+import type { Run, SingleUse } from '../../identity/index.ts';
 import { createExpiringMap } from './expiring-map.ts';
 
-const CAPACITY = 1_000_000;
+export type EmbeddedSingleUseOptions = {
+  readonly now: Clock;
+  /** Runs that the log knows of: the assertions that opened them still belong to their keys. */
+  readonly runs?: Iterable<Run>;
+};
 
-/** Claims of a single gateway process. They are forgotten with the process, so each process is an epoch. */
-export function createEmbeddedSingleUse({ now }: { readonly now: Clock }): SingleUse {
+const CAPACITY = 200_000;
+/** No attestor accepts a JWT that is older. */
+const ASSERTION_SECONDS = 900;
+
+/** Claims of a single gateway process. What the log does not tell again is a new epoch's to refuse. */
+export function createEmbeddedSingleUse({ now, runs = [] }: EmbeddedSingleUseOptions): SingleUse {
   const holders = createExpiringMap<string>(now, CAPACITY);
+  for (const { evidence, key, issuedAt } of runs) {
+    const id = `assertion ${evidence.digest}`;
+    if (holders.get(id) === undefined) holders.add(id, key, issuedAt + ASSERTION_SECONDS);
+  }
   return {
     epoch: randomUUID(),
     async claim(kind, id, holder, expiresAt) {

@@ -224,6 +224,8 @@ describe('what an HTTP upstream may not answer', () => {
     ['a response to the same number as text', json({ ...RESULT, id: '7' })],
     ['a request as the whole answer', json({ jsonrpc: '2.0', id: 7, method: 'roots/list' })],
     ['JSON that is not JSON-RPC', json({ ok: true })],
+    ['a result and an error at once', json({ ...RESULT, error: { code: 1, message: 'x' } })],
+    ['a request and a result at once', json({ ...RESULT, method: 'roots/list' })],
     [
       'duplicate keys',
       (r) =>

@@ -25,6 +25,7 @@ import { startFeatureServer } from '../../support/start-feature-server.ts';
 
 const FEATURES = join(import.meta.dirname, '../../support/feature-stdio-server.ts');
 const open: AsyncDisposable[] = [];
+const logged: object[] = [];
 
 afterEach(async () => {
   for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
@@ -42,7 +43,7 @@ function stdio(args: readonly string[], cwd?: string): Upstream {
       resultBytes: 10_000_000,
       ...(cwd === undefined ? {} : { cwd }),
     },
-    { now: Date.now, log: { debug: () => undefined, warn: () => undefined } },
+    { now: Date.now, log: { debug: (fields) => void logged.push(fields), warn: () => undefined } },
   );
   open.push(upstream);
   return upstream;
@@ -223,20 +224,15 @@ describe('a server of 2026-07-28', () => {
   it('hears of a caller that goes away, over HTTP and stdio', async () => {
     const server = await startFeatureServer('reject');
     open.push(server);
-    const controller = new AbortController();
-    const waiting = http(server.url).send({
-      method: 'POST',
-      run: FIRST_RUN,
-      signal: controller.signal,
-      mcpHeaders: {},
-      ...modern('tools/call', { name: 'wait', arguments: {} }),
-    });
-    setTimeout(() => controller.abort('the agent went away'), 200);
-    const heard = (async () => {
-      const { body } = await waiting;
-      if (body.kind === 'stream') await collect(body.events);
-    })();
-    await expectFailure(heard, 'cancelled');
+    for (const upstream of [http(server.url), stdio([FEATURES, 'modern-only'])]) {
+      const controller = new AbortController();
+      const { signal } = controller;
+      const waiting = modern('tools/call', { name: 'wait', arguments: {} });
+      const heard = upstream.send({ method: 'POST', run: FIRST_RUN, signal, mcpHeaders: {}, ...waiting });
+      setTimeout(() => controller.abort('the agent went away'), 1000);
+      await expectFailure(heard, 'cancelled');
+    }
     await expect.poll(() => server.events.cancelled).toEqual(['wait']);
+    await expect.poll(() => logged).toContainEqual({ upstream: 'stdio', text: 'cancelled wait' });
   });
 });

@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   isJsonObject,
@@ -141,6 +143,16 @@ describe('a stdio child', () => {
     const { pid } = (await call('test/grandchild')) as { pid: number };
     await expectFailure(send({ jsonrpc: '2.0', id: 1, method: 'test/crash' }), 'broken_off');
     await expect.poll(() => membersOf(pid)).toEqual([]);
+  });
+
+  it.each(['exit', 'throw'])('does not outlive the gateway, group and all (%s)', async (how) => {
+    const program = join(import.meta.dirname, '../../support/leaving-gateway.ts');
+    const args = ['--conditions=sallyport-source', program, SCRIPT, how];
+    const { stdout } = await promisify(execFile)(process.execPath, args).catch(
+      (error: { stdout: string }) => error,
+    );
+    const { message } = JSON.parse(stdout) as { message: { result: { pid: number } } };
+    await expect.poll(() => membersOf(message.result.pid)).toEqual([]);
   });
 
   it('is ended after a time without use, but not while a stream is open', async () => {

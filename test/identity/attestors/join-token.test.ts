@@ -31,7 +31,11 @@ describe('A24: a join token', () => {
   it('attests nothing when it is unknown, cut short, or for another agent', async () => {
     const tokens = createJoinTokens({ now: Date.now, production: false });
     const token = tokens.issue(agent);
-    for (const [assertion, asAgent] of [['sjt_x', undefined], [token.slice(0, -1), undefined], [token, 'clerk' as AgentName]] as const) {
+    for (const [assertion, asAgent] of [
+      ['sjt_x', undefined],
+      [token.slice(0, -1), undefined],
+      [token, 'clerk' as AgentName],
+    ] as const) {
       expect((await tokens.attest(assertion, asAgent)).ok).toBe(false);
     }
   });
@@ -41,7 +45,11 @@ describe('A24: a join token', () => {
     const key = createAgentKey(authority.clock.now);
     const assertion = authority.joinTokens.issue(agent);
     authority.clock.advance(600);
-    const form = { grant_type: JWT_BEARER, assertion, authorization_details: intentField({ purpose: 'triage' }) };
+    const form = {
+      grant_type: JWT_BEARER,
+      assertion,
+      authorization_details: intentField({ purpose: 'triage' }),
+    };
     expect(await requestToken(form, key, authority)).toMatchObject({ error: { error: 'invalid_grant' } });
   });
 

@@ -7,7 +7,13 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentName, JsonObject } from '../../../src/base/index.ts';
 import { type Attestor, createJwtAttestor, type JwtAttestorEntry } from '../../../src/identity/index.ts';
 import { createAgentKey, signJws } from '../../support/agent-key.ts';
-import { createTestAuthority, intentField, JWT_BEARER, PUBLIC_URL, requestToken } from '../../support/authority.ts';
+import {
+  createTestAuthority,
+  intentField,
+  JWT_BEARER,
+  PUBLIC_URL,
+  requestToken,
+} from '../../support/authority.ts';
 import { type ManualClock, manualClock } from '../../support/manual-clock.ts';
 
 const ISSUER = 'https://ci.example.org';
@@ -108,7 +114,9 @@ describe('an assertion of a trusted issuer', () => {
     const rules = [...RULES, { agent: 'clerk', claims: { sub: 'job-7' } }];
     const attestor = attestorWith({ rules });
     expect((await attestor.attest(assertion(), undefined)).ok).toBe(false);
-    expect(await attestor.attest(assertion(), 'clerk' as AgentName)).toMatchObject({ value: { agent: 'clerk' } });
+    expect(await attestor.attest(assertion(), 'clerk' as AgentName)).toMatchObject({
+      value: { agent: 'clerk' },
+    });
     expect((await attestor.attest(assertion({ sub: 'job-8' }), 'clerk' as AgentName)).ok).toBe(false);
   });
 });
@@ -150,14 +158,26 @@ describe('A1, A5, A6, A7: an assertion that proves nothing', () => {
   it('is refused when it brings its own key or says where to get it', async () => {
     const own = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const jwk = own.publicKey.export({ format: 'jwk' }) as JsonObject;
-    for (const header of [{ jwk }, { jku: 'https://evil.example.org/jwks' }, { x5u: 'https://evil.example.org/c' }]) {
+    for (const header of [
+      { jwk },
+      { jku: 'https://evil.example.org/jwks' },
+      { x5u: 'https://evil.example.org/c' },
+    ]) {
       expect((await attest(assertion({}, header, own.privateKey))).ok).toBe(false);
     }
   });
 
+  it('is refused without a kid, also where the issuer has one key only', async () => {
+    const { privateKey } = issuerKey;
+    expect((await attest(signJws({ alg: 'ES256', kid: 'ci-1' }, goodClaims(), privateKey))).ok).toBe(true);
+    expect((await attest(signJws({ alg: 'ES256' }, goodClaims(), privateKey))).ok).toBe(false);
+  });
+
   it('is refused with duplicate keys, and when it is larger than 8 KiB', async () => {
     const twice = JSON.stringify(goodClaims()).replace('{', '{"sub":"job-8",');
-    expect((await attest(signJws({ alg: 'ES256', kid: 'ci-1' }, twice, issuerKey.privateKey))).ok).toBe(false);
+    expect((await attest(signJws({ alg: 'ES256', kid: 'ci-1' }, twice, issuerKey.privateKey))).ok).toBe(
+      false,
+    );
     expect((await attest(assertion({ pad: 'x'.repeat(9000) }))).ok).toBe(false);
   });
 
@@ -187,10 +207,26 @@ describe('A19: the rules of an attestor', () => {
   const github = 'https://token.actions.githubusercontent.com';
 
   it.each<[string, Partial<JwtAttestorEntry>, string]>([
-    ['GitHub without immutable ids', { issuer: github, rules: [{ agent: 'a', claims: { repository: 'o/r' } }] }, 'repository_id and repository_owner_id'],
-    ['GitHub with one of two', { issuer: github, rules: [{ agent: 'a', claims: { repository_id: '1' } }] }, 'add repository_owner_id'],
-    ['GitHub with a slash behind', { issuer: `${github}/`, rules: [{ agent: 'a', claims: { sub: 'x' } }] }, 'repository_id'],
-    ['GitLab without the project id', { issuer: 'https://gitlab.com', rules: [{ agent: 'a', claims: { project_path: 'g/p' } }] }, 'add project_id'],
+    [
+      'GitHub without immutable ids',
+      { issuer: github, rules: [{ agent: 'a', claims: { repository: 'o/r' } }] },
+      'repository_id and repository_owner_id',
+    ],
+    [
+      'GitHub with one of two',
+      { issuer: github, rules: [{ agent: 'a', claims: { repository_id: '1' } }] },
+      'add repository_owner_id',
+    ],
+    [
+      'GitHub with a slash behind',
+      { issuer: `${github}/`, rules: [{ agent: 'a', claims: { sub: 'x' } }] },
+      'repository_id',
+    ],
+    [
+      'GitLab without the project id',
+      { issuer: 'https://gitlab.com', rules: [{ agent: 'a', claims: { project_path: 'g/p' } }] },
+      'add project_id',
+    ],
     ['a wildcard', { rules: [{ agent: 'a', claims: { sub: 'repo:o/*' } }] }, 'without "*"'],
     ['a rule without claims', { rules: [{ agent: 'a', claims: {} }] }, 'at least one claim'],
     ['no rules', { rules: [] }, 'at least one rule'],

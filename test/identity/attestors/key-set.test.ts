@@ -84,16 +84,27 @@ describe('the keys of an issuer', () => {
   it('leave out what is no public key with an id', async () => {
     const { issuer, keys } = setup();
     const { kid: _, ...nameless } = jwk('x');
-    issuer.keys = [jwk('one'), nameless, { kty: 'oct', k: 'c2VjcmV0', kid: 'mac' }, { ...jwk('private'), d: 'AA' }];
+    issuer.keys = [
+      jwk('one'),
+      nameless,
+      { kty: 'oct', k: 'c2VjcmV0', kid: 'mac' },
+      { ...jwk('private'), d: 'AA' },
+    ];
     const set = await keys.find('one');
     expect(set.jwks().keys.map(({ kid }) => kid)).toEqual(['one']);
   });
 
-  it.each(['', '[]', '{"keys":[]}', '{"keys":5}', 'null', '{"keys":[],"keys":[]}'])('are not %j', async (text) => {
-    const { now } = manualClock();
-    const keys = createIssuerKeys({ url: 'https://ci.example.org' }, { now, fetch: async () => new Response(text) });
-    await expect(keys.find('one')).rejects.toThrow('cannot be read');
-  });
+  it.each(['', '[]', '{"keys":[]}', '{"keys":5}', 'null', '{"keys":[],"keys":[]}'])(
+    'are not %j',
+    async (text) => {
+      const { now } = manualClock();
+      const keys = createIssuerKeys(
+        { url: 'https://ci.example.org' },
+        { now, fetch: async () => new Response(text) },
+      );
+      await expect(keys.find('one')).rejects.toThrow('cannot be read');
+    },
+  );
 });
 
 describe('a document fetched over the network', () => {

@@ -57,7 +57,9 @@ export function runStoreContract(name: string, open: OpenRunStore): void {
         const run = aRun();
         await store.open(run);
         expect(await store.open(aRun({ key: run.key }))).toEqual({ ok: false, error: 'key_in_use' });
-        expect(await store.open(aRun({ key: run.key, agent: 'clerk' as AgentName }))).toMatchObject({ ok: true });
+        expect(await store.open(aRun({ key: run.key, agent: 'clerk' as AgentName }))).toMatchObject({
+          ok: true,
+        });
         await store.end(run.id, ENDED);
         expect(await store.open(aRun({ key: run.key }))).toEqual({ ok: false, error: 'key_in_use' });
       }));
@@ -106,7 +108,9 @@ export function runStoreContract(name: string, open: OpenRunStore): void {
         for (const run of [root, ...children, grandchild, bystander]) await store.open(run);
         const ended = await store.end(root.id, REVOKED);
         expect(ended[0]).toEqual(root);
-        expect(new Set(ended.map(({ id }) => id))).toEqual(new Set([root, ...children, grandchild].map(({ id }) => id)));
+        expect(new Set(ended.map(({ id }) => id))).toEqual(
+          new Set([root, ...children, grandchild].map(({ id }) => id)),
+        );
         expect((await admit(store, grandchild.id)).ok).toBe(false);
         expect((await admit(store, bystander.id)).ok).toBe(true);
       }));

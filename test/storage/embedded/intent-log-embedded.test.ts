@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
-import { decodeRecord, leafHash, type Receipt } from '../../../src/intent-log/index.ts';
+import { decodeRecord, leafHash, type Receipt, type RecordBody } from '../../../src/intent-log/index.ts';
 import { openLogReader } from '../../../src/storage/index.ts';
 import { auditFolder, openLog } from '../../support/embedded-log.ts';
 import { intent, newCall, newRun, outcome, runOpen } from '../../support/records.ts';
@@ -72,6 +72,14 @@ describe('the embedded log', () => {
     expect((await log.append(boot)).index).toBe(3);
   });
 
+  it('refuses a record that is none and goes on with the rest', async () => {
+    await using log = await openLog(temporaryFolder());
+    const none = { type: 'gossip' } as unknown as RecordBody;
+    const [first, second] = [log.append(none), log.append(boot)];
+    await expect(first).rejects.toThrow(TypeError);
+    expect((await second).index).toBe(0);
+  });
+
   it('writes what is queued and signs for it when it is closed; then it takes no more', async () => {
     const folder = temporaryFolder();
     const log = await openLog(folder);
@@ -117,17 +125,17 @@ describe('the embedded log', () => {
 describe('the embedded log closes for good', () => {
   it('when a batch takes longer than the time limit', async () => {
     const folder = temporaryFolder();
-    await using log = await openLog(folder, { appendTimeoutMs: 150 });
+    await using log = await openLog(folder, { appendTimeoutMs: 400 });
     await log.append(boot);
     using _lock = writeLock(folder);
     const [first, second] = [log.append(boot), log.append(boot)];
     await expect(first).rejects.toMatchObject({
       code: 'ERR_LOG_UNAVAILABLE',
-      message: expect.stringContaining('150 ms'),
+      message: expect.stringContaining('400 ms'),
     });
     await expect(second).rejects.toMatchObject({ code: 'ERR_LOG_UNAVAILABLE' });
     await expect(log.append(boot)).rejects.toMatchObject({ code: 'ERR_LOG_UNAVAILABLE' });
-    expect((await log.failed).message).toContain('150 ms');
+    expect((await log.failed).message).toContain('400 ms');
   });
 
   it('at the first error of the database, also for what was queued behind it', async () => {

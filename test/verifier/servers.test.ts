@@ -1,0 +1,211 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import Fastify from 'fastify';
+import { describe, expect, it } from 'vitest';
+import { createIdSource, type JsonObject } from '../../src/base/index.ts';
+import { mintCallToken } from '../../src/identity/index.ts';
+import { callTokenHook, createVerifier, verifiedCallOf, withCallToken } from '../../src/verifier/index.ts';
+import { aRun } from '../support/a-run.ts';
+import { testSigningKeys } from '../support/authority.ts';
+
+const ISSUER = 'https://gateway.example.org';
+const AUDIENCE = 'https://desk.example.org/mcp';
+const keys = testSigningKeys();
+const ids = createIdSource(Date.now);
+
+function bearer(method: string, args: JsonObject = {}, tool?: string): string {
+  const { token } = mintCallToken(
+    {
+      caller: { chain: [aRun()], pop: 'dpop', tokenId: 't', proofId: 'p' },
+      callId: ids.callId(),
+      audience: AUDIENCE,
+      method,
+      args,
+      ...(tool === undefined ? {} : { tool }),
+      decision: { policies: [], revision: 'r' },
+      intentLeaf: 'leaf',
+    },
+    { keys, issuer: ISSUER, now: Date.now },
+  );
+  return `Bearer ${token}`;
+}
+
+const newVerifier = () =>
+  createVerifier({ issuer: ISSUER, audience: AUDIENCE, jwks: { keys: [...keys.jwks().keys] } });
+const rpc = (method: string, params: unknown) => ({ jsonrpc: '2.0', id: 1, method, params });
+const toolCall = (id: number) => rpc('tools/call', { name: 'close_ticket', arguments: { id } });
+
+type Answer = { readonly status: number; readonly challenge: string | null; readonly body: unknown };
+type Post = (body: unknown, authorization?: string, httpMethod?: string) => Promise<Answer>;
+
+async function overFastify(check: (post: Post) => Promise<void>): Promise<void> {
+  const app = Fastify();
+  app.addHook('preHandler', callTokenHook(newVerifier()));
+  app.all('/mcp', async (request) => ({ run: verifiedCallOf(request).run }));
+  const post: Post = async (body, authorization, method = 'POST') => {
+    const response = await app.inject({
+      method: method as 'POST',
+      url: '/mcp',
+      headers: {
+        'content-type': 'application/json',
+        ...(authorization === undefined ? {} : { authorization }),
+      },
+      ...(method === 'POST' ? { payload: JSON.stringify(body) } : {}),
+    });
+    const challenge = response.headers['www-authenticate'];
+    return {
+      status: response.statusCode,
+      challenge: challenge === undefined ? null : String(challenge),
+      body: response.json(),
+    };
+  };
+  await check(post);
+  await app.close();
+}
+
+async function listening(server: Server, check: (post: Post) => Promise<void>): Promise<void> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`;
+  const post: Post = async (body, authorization, method = 'POST') => {
+    const response = await fetch(url, {
+      method,
+      headers: {
+        'content-type': 'application/json',
+        ...(authorization === undefined ? {} : { authorization }),
+      },
+      ...(method === 'POST' ? { body: typeof body === 'string' ? body : JSON.stringify(body) } : {}),
+    });
+    return {
+      status: response.status,
+      challenge: response.headers.get('www-authenticate'),
+      body: await response.json(),
+    };
+  };
+  try {
+    await check(post);
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+}
+
+function overNodeHttp(check: (post: Post) => Promise<void>): Promise<void> {
+  const server = createServer(
+    withCallToken(newVerifier(), (_request, response, { call, body }) => {
+      response.end(JSON.stringify({ run: call.run, body }));
+    }),
+  );
+  return listening(server, check);
+}
+
+describe.each([
+  ['fastify', overFastify],
+  ['node:http', overNodeHttp],
+])('a server on %s', (_name, serve) => {
+  it('answers a call with its token', () =>
+    serve(async (post) => {
+      const answer = await post(toolCall(7), bearer('tools/call', { id: 7 }, 'close_ticket'));
+      expect(answer).toMatchObject({ status: 200, body: { run: expect.stringContaining('spiffe://') } });
+    }));
+
+  it('answers a stream with its token', () =>
+    serve(async (post) => {
+      expect(await post(undefined, bearer('GET'), 'GET')).toMatchObject({ status: 200 });
+    }));
+
+  it('answers a response and a notification with their tokens', () =>
+    serve(async (post) => {
+      expect(await post({ jsonrpc: '2.0', id: 1, result: {} }, bearer('response'))).toMatchObject({
+        status: 200,
+      });
+      const notification = { jsonrpc: '2.0', method: 'notifications/initialized' };
+      expect(await post(notification, bearer('notifications/initialized'))).toMatchObject({ status: 200 });
+    }));
+
+  it('refuses other arguments, another tool, a replay, and no token, and says which', () =>
+    serve(async (post) => {
+      const authorization = bearer('tools/call', { id: 7 }, 'close_ticket');
+      expect(await post(toolCall(8), authorization)).toMatchObject({
+        status: 401,
+        challenge: expect.stringContaining('Bearer error="invalid_token"'),
+        body: { reason: 'other_arguments' },
+      });
+      const otherTool = rpc('tools/call', { name: 'delete_ticket', arguments: { id: 7 } });
+      expect(await post(otherTool, authorization)).toMatchObject({
+        status: 401,
+        body: { reason: 'other_tool' },
+      });
+      expect(await post(toolCall(7), authorization)).toMatchObject({ status: 200 });
+      expect(await post(toolCall(7), authorization)).toMatchObject({
+        status: 401,
+        body: { reason: 'replayed' },
+      });
+      expect(await post(toolCall(7))).toMatchObject({
+        status: 401,
+        challenge: 'Bearer',
+        body: { reason: 'missing_token' },
+      });
+    }));
+
+  it('refuses a batch and what is no JSON-RPC message', () =>
+    serve(async (post) => {
+      const authorization = bearer('tools/call', { id: 7 }, 'close_ticket');
+      for (const body of [
+        [toolCall(7)],
+        'text',
+        null,
+        { jsonrpc: '2.0' },
+        rpc('tools/call', []),
+        rpc('tools/call', { name: 5 }),
+        rpc('tools/call', { name: 'x', arguments: [] }),
+      ]) {
+        expect((await post(body, authorization)).status).toBe(400);
+      }
+    }));
+});
+
+describe('a server on node:http', () => {
+  it('refuses JSON that two parsers could read differently', () =>
+    overNodeHttp(async (post) => {
+      const authorization = bearer('tools/call', { id: 7 }, 'close_ticket');
+      const twice =
+        '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"close_ticket","arguments":{"id":8,"id":7}}}';
+      expect(await post(twice, authorization)).toMatchObject({
+        status: 400,
+        body: { error_description: expect.stringContaining('duplicate_key') },
+      });
+    }));
+
+  it('gives up on a body that is too large', async () => {
+    const handler = withCallToken(newVerifier(), (_request, response) => void response.end('{}'), {
+      maxBytes: 1000,
+    });
+    await listening(createServer(handler), async (post) => {
+      const answer = await post({ pad: 'x'.repeat(2000) }, bearer('tools/call'));
+      expect(answer).toMatchObject({ status: 413 });
+    });
+  });
+
+  it('answers 500 for a handler that fails, tells the owner, and nothing to the caller', async () => {
+    const errors: unknown[] = [];
+    const handler = withCallToken(
+      newVerifier(),
+      () => {
+        throw new Error('secret');
+      },
+      { onError: (error) => errors.push(error) },
+    );
+    await listening(createServer(handler), async (post) => {
+      const answer = await post(toolCall(7), bearer('tools/call', { id: 7 }, 'close_ticket'));
+      expect(answer.status).toBe(500);
+      expect(JSON.stringify(answer.body)).not.toContain('secret');
+      expect(errors).toHaveLength(1);
+    });
+  });
+});
+
+describe('a handler on fastify', () => {
+  it('cannot ask for the call of a request that was not verified', () => {
+    expect(() => verifiedCallOf({})).toThrow('callTokenHook');
+  });
+});

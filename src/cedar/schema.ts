@@ -14,16 +14,18 @@ import {
 } from './vocabulary.ts';
 
 /**
- * The schema that policies are validated against. Every tool group can be applied by itself, so that a policy
- * about a group is legal while no tool is in it, and may read only what every tool has.
+ * The schema that policies are validated against. Every group can be applied by itself, so that a policy about
+ * a group is legal while nothing is in it, and may read only what everything in it has.
  */
 export function schemaForPolicies(model: PolicyModel): SchemaJson<string> {
   const actions: Record<string, ActionType<string>> = {};
   for (const [group, parents] of model.groups) {
-    const isApplicable = !Object.hasOwn(METHOD_GROUPS, group);
+    const isOfMethods = Object.hasOwn(METHOD_GROUPS, group);
     actions[group] = {
       ...memberOf(parents),
-      ...(isApplicable ? appliesTo(qualified('Tool'), toolContext(recordOf({}))) : {}),
+      ...(isOfMethods
+        ? appliesTo(qualified('Upstream'), METHOD_CONTEXT)
+        : appliesTo(qualified('Tool'), toolContext(recordOf({})))),
     };
   }
   for (const { tools, methods } of model.upstreams.values()) {

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { type KeyObject, verify } from 'node:crypto';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../base/index.ts';
+import { toDer } from './ecdsa-signature.ts';
 
 /** Longest token, proof or grant that is read at all. */
 export const MAX_JWS_LENGTH = 8192;
@@ -34,12 +35,8 @@ export function parseSegment(segment: string): JsonObject | undefined {
 
 /** Checks an ES256 signature (RFC 7518 §3.4) against a P-256 public key. */
 export function isSignedBy(jws: CompactJws, key: KeyObject): boolean {
-  return verify(
-    'sha256',
-    Buffer.from(`${jws.header}.${jws.payload}`, 'latin1'),
-    { key, dsaEncoding: 'ieee-p1363' },
-    Buffer.from(jws.signature, 'base64url'),
-  );
+  const input = Buffer.from(`${jws.header}.${jws.payload}`, 'latin1');
+  return verify('sha256', input, key, toDer(Buffer.from(jws.signature, 'base64url')));
 }
 
 /**

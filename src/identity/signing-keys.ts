@@ -1,5 +1,6 @@
 import { createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { type Clock, type JsonObject, SallyportError } from '../base/index.ts';
+import { fromDer } from './ecdsa-signature.ts';
 import { type KeyFile, openKeyFile } from './key-file.ts';
 import { type EcPublicJwk, exportEcPublicJwk } from './public-key.ts';
 
@@ -50,8 +51,8 @@ export function createSigningKeys({ active, keys }: KeyFile): SigningKeys {
     activeKid: active,
     sign(typ, claims) {
       const input = `${headerOf(typ)}.${encode(claims)}`;
-      const options = { key: signer, dsaEncoding: 'ieee-p1363' } as const;
-      return `${input}.${sign('sha256', Buffer.from(input, 'latin1'), options).toString('base64url')}`;
+      const signature = fromDer(sign('sha256', Buffer.from(input, 'latin1'), signer));
+      return `${input}.${signature.toString('base64url')}`;
     },
     jwks: () => ({ keys: published }),
     verificationKey: (kid) => publicKeys.get(kid),

@@ -15,8 +15,22 @@ describe('docs', () => {
   it('explain every error code, and no code that does not exist', async () => {
     const source = await read('src/base/errors.ts');
     const declared = [...source.matchAll(/'(ERR_[A-Z_]+)'/g)].map((match) => match[1]);
-    const documented = [...(await read('docs/errors.md')).matchAll(/^\| `(ERR_[A-Z_]+)`/gm)].map((match) => match[1]);
+    const documented = [...(await read('docs/errors.md')).matchAll(/^\| `(ERR_[A-Z_]+)`/gm)].map(
+      (match) => match[1],
+    );
     expect(documented.sort()).toEqual([...new Set(declared)].sort());
+  });
+
+  it('explain no error code that nothing throws', async () => {
+    const files = (await readdir(join(root, 'src'), { recursive: true })).filter((file) =>
+      file.endsWith('.ts'),
+    );
+    const others = files.filter((file) => file !== 'base/errors.ts').map((file) => read(`src/${file}`));
+    const source = (await Promise.all(others)).join('');
+    const declared = [...(await read('src/base/errors.ts')).matchAll(/'(ERR_[A-Z_]+)'/g)].map(
+      (match) => match[1],
+    );
+    expect(declared.filter((code) => !source.includes(code as string))).toEqual([]);
   });
 
   it('name every code a policy refusal can have', async () => {

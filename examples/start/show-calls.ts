@@ -63,6 +63,6 @@ function nameOf(subject: RefusalRecord['subject']): string {
 }
 
 function line(mark: string, agent: string, name: string, micros: number, text: string): string {
-  const milliseconds = `${Math.round(micros / 1000)} ms`.padStart(7);
+  const milliseconds = `${(micros / 1000).toFixed(1)} ms`.padStart(8);
   return `  ${mark} ${printable(agent).padEnd(26)} ${printable(name).padEnd(25)} ${milliseconds}  ${printable(text)}`;
 }

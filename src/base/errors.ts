@@ -10,8 +10,7 @@ export type ErrorCode =
   | 'ERR_PDP_SELF_TEST'
   | 'ERR_POLICY_INVALID'
   | 'ERR_PORT_IN_USE'
-  | 'ERR_REQUEST_REFUSED'
-  | 'ERR_UPSTREAM_UNAVAILABLE';
+  | 'ERR_REQUEST_REFUSED';
 
 /**
  * The one error class: something that should not happen, told apart by `code`.

@@ -19,7 +19,11 @@ export async function checkConfig(options: {
     out(`policies not checked: the tools of ${unknown.join(', ')} are not known before the first start`);
     return 0;
   }
-  await using pdp = await openPdp({ folder: config.policies, catalogue: catalogue.current(), quietMillis: 0 });
+  await using pdp = await openPdp({
+    folder: config.policies,
+    catalogue: catalogue.current(),
+    quietMillis: 0,
+  });
   out(`${config.policies}: good, ${pdp.loaded.policies.length} policies, revision ${pdp.revision}`);
   return 0;
 }

@@ -32,7 +32,10 @@ function splitEndpoint(endpoint: string): { gateway: string; upstream: string } 
   const match = /^(https?:\/\/.+)\/mcp\/([^/?#]+)$/.exec(endpoint);
   const upstream = parseUpstreamName(match?.[2]);
   if (match?.[1] === undefined || upstream === undefined) {
-    throw new SallyportError('ERR_CONFIG_INVALID', 'url must be <gateway>/mcp/<upstream>, such as http://127.0.0.1:8474/mcp/files');
+    throw new SallyportError(
+      'ERR_CONFIG_INVALID',
+      'url must be <gateway>/mcp/<upstream>, such as http://127.0.0.1:8474/mcp/files',
+    );
   }
   return { gateway: match[1], upstream };
 }

@@ -3,7 +3,7 @@
 const MINIMUM_NODE = 24;
 if (Number(process.versions.node.split('.')[0]) < MINIMUM_NODE) {
   process.stderr.write(
-    `sallyport needs Node.js >= ${MINIMUM_NODE}, this is ${process.versions.node}; start it with "npm start" or "npm run sallyport"\n`,
+    `ERR_NODE_VERSION: sallyport needs Node.js >= ${MINIMUM_NODE}, this is ${process.versions.node}; start it with "npm start" or "npm run sallyport"\n`,
   );
   process.exit(1);
 }

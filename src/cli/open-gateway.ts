@@ -42,7 +42,10 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
     }),
   );
   if (embedded.recovered.length > 0) {
-    log.warn({ calls: embedded.recovered }, 'calls that were open when the gateway died have an unknown outcome');
+    log.warn(
+      { calls: embedded.recovered },
+      'calls that were open when the gateway died have an unknown outcome',
+    );
   }
   const stores = openStores(embedded, await embedded.state());
   const gateway = opening.use(

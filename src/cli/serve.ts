@@ -11,9 +11,13 @@ export async function serve(options: {
   const log = createLogger(config.logLevel);
   const stop = signalled();
   await using gateway = await openGateway(config, { log });
-  options.complain(`sallyport listening for agents on ${gateway.publicUrl}/mcp, for operators on ${gateway.adminUrl}`);
+  options.complain(
+    `sallyport listening for agents on ${gateway.publicUrl}/mcp, for operators on ${gateway.adminUrl}`,
+  );
   for (const agent of joinableAgents(config)) {
-    options.complain(`join token for ${agent}, good once within 10 minutes: ${gateway.issueJoinToken(agent)}`);
+    options.complain(
+      `join token for ${agent}, good once within 10 minutes: ${gateway.issueJoinToken(agent)}`,
+    );
   }
   const failure = await Promise.race([stop, gateway.failed]);
   if (failure === undefined) return 0;

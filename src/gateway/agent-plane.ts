@@ -1,13 +1,7 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { IdSource } from '../base/index.ts';
 import type { AuthorityDeps } from '../identity/index.ts';
-import {
-  type CallDeps,
-  type CallResult,
-  handleCall,
-  type Inbound,
-  refusalToWire,
-} from './call/index.ts';
+import { type CallDeps, type CallResult, handleCall, type Inbound, refusalToWire } from './call/index.ts';
 import { type AdmitRefusal, agentGone, writeAnswer } from './mcp/index.ts';
 import { oauthRoutes } from './oauth/index.ts';
 
@@ -65,8 +59,14 @@ function toInbound(request: FastifyRequest<McpRoute>, reply: FastifyReply, deps:
     proofs: request.raw.headersDistinct['dpop'],
     body: request.body,
     agentGone: agentGone(reply.raw),
-    arrivedAt: deps.call.now(),
+    elapsed: stopwatch(),
   };
+}
+
+/** Of a monotonic clock: a latency must not jump with the time of day. */
+function stopwatch(): () => number {
+  const startedAt = performance.now();
+  return () => Math.round((performance.now() - startedAt) * 1000);
 }
 
 function whyUnreadable(error: Error & { code?: string }, deps: AgentPlaneDeps): AdmitRefusal {
@@ -90,7 +90,10 @@ async function answer(inbound: Inbound, reply: FastifyReply, deps: AgentPlaneDep
     await writeAnswer(reply.raw, result.relayed, { sealEventId: result.sealEventId });
   } catch (error) {
     // INVARIANT: a result whose outcome is not on disk is not released.
-    deps.call.log.error({ err: error, call: result.call }, 'answer withheld because it could not be recorded');
+    deps.call.log.error(
+      { err: error, call: result.call },
+      'answer withheld because it could not be recorded',
+    );
   }
   return reply;
 }

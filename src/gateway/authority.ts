@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, type IdSource, parseAgentName, SallyportError } from '../base/index.ts';
 import {
-  type AuthorityDeps,
   type Attestor,
+  type AuthorityDeps,
   authorityUrls,
   createAgentRegistry,
   createJoinTokens,
@@ -40,7 +40,10 @@ export function createAuthority(config: Config, publicUrl: string, ports: Author
   if (trustDomain === undefined) {
     throw new SallyportError('ERR_CONFIG_INVALID', 'trustDomain: must be a lower-case SPIFFE trust domain');
   }
-  const urls = authorityUrls(publicUrl, config.upstreams.map((upstream) => upstream.name));
+  const urls = authorityUrls(
+    publicUrl,
+    config.upstreams.map((upstream) => upstream.name),
+  );
   const { joinTokens, attestors } = createAttestors(config, urls.issuer, ports);
   const deps: AuthorityDeps = {
     urls,
@@ -78,7 +81,10 @@ function createAttestors(
 export function issueJoinToken({ joinTokens, deps }: Authority, agent: string): string {
   const name = parseAgentName(agent);
   if (joinTokens === undefined || name === undefined || deps.agents.find(name) === undefined) {
-    throw new SallyportError('ERR_CONFIG_INVALID', `attestors: no join-token attestor, or no agent "${agent}"`);
+    throw new SallyportError(
+      'ERR_CONFIG_INVALID',
+      `attestors: no join-token attestor, or no agent "${agent}"`,
+    );
   }
   return joinTokens.issue(name);
 }

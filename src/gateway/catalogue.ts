@@ -32,7 +32,9 @@ type Entry = {
 
 /** The catalogue of a configuration before anything is pinned: no upstream has a tool. */
 export function createCatalogue(config: Config): PinnedCatalogue {
-  const configs = new Map<string, UpstreamConfig>(config.upstreams.map((upstream) => [upstream.name, upstream]));
+  const configs = new Map<string, UpstreamConfig>(
+    config.upstreams.map((upstream) => [upstream.name, upstream]),
+  );
   const entries = new Map<string, Entry>();
   for (const upstream of config.upstreams) entries.set(upstream.name, toEntry(upstream, [], false));
 

@@ -207,7 +207,8 @@ function crossCheck(config: Config): string[] {
   const upstreams = new Set<string>(config.upstreams.map((upstream) => upstream.name));
   const agents = new Set<string>(config.agents.map((agent) => agent.name));
   const labels = new Set(config.labels);
-  if (agents.has('sallyport')) problems.push('agents: "sallyport" is the name of the gateway itself; choose another');
+  if (agents.has('sallyport'))
+    problems.push('agents: "sallyport" is the name of the gateway itself; choose another');
   if (upstreams.size < config.upstreams.length) problems.push('upstreams: two have the same name');
   if (agents.size < config.agents.length) problems.push('agents: two have the same name');
   for (const agent of config.agents) {

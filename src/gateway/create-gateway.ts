@@ -3,7 +3,14 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { type Clock, digestJson, type IdSource, type JsonValue, SallyportError } from '../base/index.ts';
 import type { RunHistory } from '../cedar/index.ts';
-import { endExpiredRuns, endRun, gatewayResource, type RunStore, type SigningKeys, type SingleUse } from '../identity/index.ts';
+import {
+  endExpiredRuns,
+  endRun,
+  gatewayResource,
+  type RunStore,
+  type SigningKeys,
+  type SingleUse,
+} from '../identity/index.ts';
 import type { IntentLog } from '../intent-log/index.ts';
 import { createAdminPlane } from './admin/create-admin-plane.ts';
 import { createOperatorCheck, openOperatorKey } from './admin/operator-key.ts';
@@ -68,7 +75,11 @@ export async function createGateway(config: Config, ports: GatewayPorts): Promis
   const minting = { keys, issuer: publicUrl, now };
   const catalogue = await readPinnedCatalogue(config);
   const policies = createPolicies({ folder: config.policies, intentLog, log });
-  await intentLog.append({ type: 'boot', version: VERSION, config: digestJson(config as unknown as JsonValue) });
+  await intentLog.append({
+    type: 'boot',
+    version: VERSION,
+    config: digestJson(config as unknown as JsonValue),
+  });
 
   const call: CallDeps = {
     admission: {
@@ -130,10 +141,19 @@ export async function createGateway(config: Config, ports: GatewayPorts): Promis
   await listen(agentPlane, config.agentPlane, 'agentPlane');
   await listen(adminPlane, config.adminPlane, 'adminPlane');
   const sweep = setInterval(() => {
-    endExpiredRuns({ runs, journal, now }).catch((error: unknown) => log.error({ err: error }, 'expired runs not closed'));
+    endExpiredRuns({ runs, journal, now }).catch((error: unknown) =>
+      log.error({ err: error }, 'expired runs not closed'),
+    );
   }, EXPIRY_SWEEP_MILLIS);
   starting.defer(() => clearInterval(sweep));
-  const ownCalls = createOwnCalls({ intentLog, journal, minting, ids, trustDomain: authority.deps.trustDomain, now });
+  const ownCalls = createOwnCalls({
+    intentLog,
+    journal,
+    minting,
+    ids,
+    trustDomain: authority.deps.trustDomain,
+    now,
+  });
   const pins = openPinStore(config.data);
   starting.use(await followUpstreams({ upstreams, catalogue, pins, intentLog, ownCalls, policies, log }));
 
@@ -166,7 +186,11 @@ function hostsOf(url: string, { host, port }: Config['agentPlane']): string[] {
   return isLoopback(host) ? [...names, `localhost:${port}`, `127.0.0.1:${port}`, `[::1]:${port}`] : names;
 }
 
-async function listen(app: FastifyInstance, { host, port }: Config['agentPlane'], field: string): Promise<void> {
+async function listen(
+  app: FastifyInstance,
+  { host, port }: Config['agentPlane'],
+  field: string,
+): Promise<void> {
   try {
     await app.listen({ host, port });
   } catch (error) {

@@ -32,7 +32,9 @@ export async function followUpstreams(deps: FollowDeps): Promise<AsyncDisposable
     const before = missing.length;
     missing = await contactAll(missing, deps);
     if (missing.length === before) return;
-    await loadPolicies(missing, deps).catch((error: unknown) => log.error({ err: error }, 'policies not loaded'));
+    await loadPolicies(missing, deps).catch((error: unknown) =>
+      log.error({ err: error }, 'policies not loaded'),
+    );
   };
   const schedule = (): void => {
     if (missing.length === 0 || isClosed) return;
@@ -41,7 +43,8 @@ export async function followUpstreams(deps: FollowDeps): Promise<AsyncDisposable
     }, RETRY_MILLIS);
   };
   schedule();
-  if (policies.isLoaded && missing.length > 0) log.warn({ upstreams: namesOf(missing) }, 'serving without these upstreams');
+  if (policies.isLoaded && missing.length > 0)
+    log.warn({ upstreams: namesOf(missing) }, 'serving without these upstreams');
 
   return {
     async [Symbol.asyncDispose]() {
@@ -53,12 +56,18 @@ export async function followUpstreams(deps: FollowDeps): Promise<AsyncDisposable
 }
 
 /** Asks upstreams side by side; returns those that could not be asked. */
-async function contactAll(ports: readonly UpstreamPort[], deps: FollowDeps): Promise<readonly UpstreamPort[]> {
+async function contactAll(
+  ports: readonly UpstreamPort[],
+  deps: FollowDeps,
+): Promise<readonly UpstreamPort[]> {
   const answers = await Promise.allSettled(ports.map((port) => contactUpstream(port, deps)));
   return ports.filter((port, i) => {
     const answer = answers[i];
     if (answer?.status !== 'rejected') return false;
-    deps.log.warn({ upstream: port.upstream.name, err: answer.reason as unknown }, 'upstream could not be asked for its tools');
+    deps.log.warn(
+      { upstream: port.upstream.name, err: answer.reason as unknown },
+      'upstream could not be asked for its tools',
+    );
     return true;
   });
 }
@@ -68,7 +77,10 @@ async function loadPolicies(missing: readonly UpstreamPort[], deps: FollowDeps):
     await deps.policies.load(deps.catalogue.current());
   } catch (error) {
     if (missing.length === 0) throw error;
-    deps.log.error({ upstreams: namesOf(missing), err: error }, 'policies wait for upstreams that are missing');
+    deps.log.error(
+      { upstreams: namesOf(missing), err: error },
+      'policies wait for upstreams that are missing',
+    );
   }
 }
 

@@ -1,4 +1,11 @@
-import { type Clock, type IdSource, isJsonObject, parseAgentName, toEpochSeconds, type UpstreamName } from '../base/index.ts';
+import {
+  type Clock,
+  type IdSource,
+  isJsonObject,
+  parseAgentName,
+  toEpochSeconds,
+  type UpstreamName,
+} from '../base/index.ts';
 import {
   type Caller,
   type KeyThumbprint,
@@ -10,8 +17,8 @@ import {
   type TrustDomain,
 } from '../identity/index.ts';
 import type { IntentLog } from '../intent-log/index.ts';
-import type { UpstreamPort } from './call/index.ts';
 import { toActor } from './call/entries.ts';
+import type { UpstreamPort } from './call/index.ts';
 import type { JsonRpcMessage } from './upstream/index.ts';
 
 /** The agent name under which the gateway acts for itself; no configured agent may have it. */

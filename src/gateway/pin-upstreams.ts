@@ -1,10 +1,10 @@
 import type { Logger } from 'pino';
 import { digestJson } from '../base/index.ts';
 import type { IntentLog } from '../intent-log/index.ts';
+import type { UpstreamPort } from './call/index.ts';
 import type { PinnedCatalogue } from './catalogue.ts';
 import type { OwnCalls } from './own-calls.ts';
 import type { PinStore } from './pins.ts';
-import type { UpstreamPort } from './call/index.ts';
 
 /** What pinning needs. */
 export type PinDeps = {
@@ -20,7 +20,10 @@ export type PinDeps = {
  * compared, and a tool that changed is refused from then on. Returns whether the pins changed; rejects when
  * the upstream cannot be asked.
  */
-export async function contactUpstream({ upstream, credential }: UpstreamPort, deps: PinDeps): Promise<boolean> {
+export async function contactUpstream(
+  { upstream, credential }: UpstreamPort,
+  deps: PinDeps,
+): Promise<boolean> {
   const { name } = upstream;
   const { tools } = await deps.ownCalls.during(name, credential, (authorize) => upstream.describe(authorize));
   if (deps.catalogue.isPinned(name)) {

@@ -6,8 +6,8 @@ import {
   formatProblem,
   openPdp,
   type Pdp,
-  type Reloaded,
   type ReloadablePdp,
+  type Reloaded,
 } from '../cedar/index.ts';
 import type { IntentLog } from '../intent-log/index.ts';
 

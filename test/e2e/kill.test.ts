@@ -22,7 +22,9 @@ async function work(setting: OpsSetting): Promise<void> {
   }
 }
 
-it('INVARIANT: no call without a durable intent, also when the gateway is killed at any point', { timeout: 180_000 }, async () => {
+it('INVARIANT: no call without a durable intent, also when the gateway is killed at any point', {
+  timeout: 180_000,
+}, async () => {
   await using setting = await prepareOpsGateway();
   let worked = 0;
   for (let kill = 0; kill < KILLS; kill++) {

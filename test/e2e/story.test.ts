@@ -9,8 +9,11 @@ it('npm start -- --once tells the whole story and exits 0', { timeout: 120_000 }
   const args = ['--conditions=sallyport-source', join(root, 'examples/start/main.ts'), '--once'];
   const ports = ['--port', String(await freePort()), '--admin-port', String(await freePort())];
   const { code, stdout } = await new Promise<{ code: number; stdout: string }>((done) => {
-    const child = execFile(process.execPath, [...args, ...ports], { cwd: root, timeout: 90_000 }, (_error, text) =>
-      done({ code: child.exitCode ?? -1, stdout: text }),
+    const child = execFile(
+      process.execPath,
+      [...args, ...ports],
+      { cwd: root, timeout: 90_000 },
+      (_error, text) => done({ code: child.exitCode ?? -1, stdout: text }),
     );
   });
   expect(stdout).toMatch(/✓ ops-desk-agent +ops-desk\/issue_refund .*credential 01/);
@@ -30,14 +33,22 @@ it('npm start names the port that is in use and the way out', { timeout: 60_000 
   const server = createServer();
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   const { port } = server.address() as { port: number };
-  const args = ['--conditions=sallyport-source', join(root, 'examples/start/main.ts'), '--once', '--port', String(port)];
+  const args = [
+    '--conditions=sallyport-source',
+    join(root, 'examples/start/main.ts'),
+    '--once',
+    '--port',
+    String(port),
+  ];
   const result = await new Promise<{ code: number; stdout: string }>((done) => {
     const child = execFile(process.execPath, args, { cwd: root, timeout: 50_000 }, (_error, stdout) =>
       done({ code: child.exitCode ?? -1, stdout }),
     );
   });
   server.close();
-  expect(result.stdout).toMatch(new RegExp(`ERR_PORT_IN_USE: 127\\.0\\.0\\.1:${port} is in use; .*agentPlane\\.port`));
+  expect(result.stdout).toMatch(
+    new RegExp(`ERR_PORT_IN_USE: 127\\.0\\.0\\.1:${port} is in use; .*agentPlane\\.port`),
+  );
   expect(result.stdout).not.toContain('    at ');
   expect(result.code).toBe(1);
 });

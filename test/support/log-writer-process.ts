@@ -1,6 +1,5 @@
 // Writes to an embedded log until it is killed or the log fails; each acknowledged record is one line on stdout.
 // argv: data folder, number of parallel callers.
-import { writeSync } from 'node:fs';
 import { systemClock } from '../../src/base/index.ts';
 import { openEmbeddedLog } from '../../src/storage/index.ts';
 import { intent, newCall, newRun, outcome, runOpen } from './records.ts';
@@ -14,7 +13,7 @@ const log = await openEmbeddedLog({
   checkpointEveryMs: 50,
 });
 const say = (line: string): void => {
-  writeSync(1, `${line}\n`);
+  process.stdout.write(`${line}\n`); // a pipe: written before it returns
 };
 say(`open ${log.recovered.length}`);
 void log.failed.then((error) => {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { openGateway, type OpenGateway } from '../../src/cli/open-gateway.ts';
+import { type OpenGateway, openGateway } from '../../src/cli/open-gateway.ts';
 import { createLogger, parseConfig } from '../../src/gateway/index.ts';
 import { decodeRecord, type LogRecord } from '../../src/intent-log/index.ts';
 import { openLogReader } from '../../src/storage/index.ts';

@@ -48,10 +48,18 @@ export async function prepareOpsGateway(): Promise<OpsSetting> {
   const [agentPort, adminPort] = [await freePort(), await freePort()];
   const publicUrl = `http://127.0.0.1:${agentPort}`;
   const jwksUrl = `${publicUrl}/.well-known/jwks.json`;
-  const opsDesk = await startOpsDesk({ port: 0, issuer: publicUrl, jwksUrl, database: join(folder, 'desk.db') });
+  const opsDesk = await startOpsDesk({
+    port: 0,
+    issuer: publicUrl,
+    jwksUrl,
+    database: join(folder, 'desk.db'),
+  });
   const { privateKey, publicKey } = await generateKeyPair('ES256');
   const jwks = join(folder, 'jwks.json');
-  writeFileSync(jwks, JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'ci', alg: 'ES256' }] }));
+  writeFileSync(
+    jwks,
+    JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'ci', alg: 'ES256' }] }),
+  );
   const policies = join(folder, 'policies');
   mkdirSync(policies);
   writeFileSync(join(policies, 'test.cedar'), POLICIES);
@@ -78,7 +86,8 @@ export async function prepareOpsGateway(): Promise<OpsSetting> {
     configFile,
     opsDesk,
     assertion,
-    startRun: (intent) => startRun({ gateway: publicUrl, assertion, intent: { purpose: 'refund-desk', ...intent } }),
+    startRun: (intent) =>
+      startRun({ gateway: publicUrl, assertion, intent: { purpose: 'refund-desk', ...intent } }),
     async [Symbol.asyncDispose]() {
       await opsDesk.close();
       rmSync(folder, { recursive: true, force: true });
@@ -95,7 +104,15 @@ function toConfig(options: {
   jwks: string;
 }): Record<string, unknown> {
   const { data, agentPort, adminPort, opsDeskUrl } = options;
-  const story = opsDeskConfig({ data, agentPort, adminPort, opsDeskUrl, everythingUrl: '', scratch: '', nodePath: '' });
+  const story = opsDeskConfig({
+    data,
+    agentPort,
+    adminPort,
+    opsDeskUrl,
+    everythingUrl: '',
+    scratch: '',
+    nodePath: '',
+  });
   const attestor = {
     kind: 'jwt',
     name: 'ci',

@@ -18,8 +18,8 @@ export type Inbound = {
   readonly unreadable?: AdmitRefusal;
   /** Aborted when the agent's connection closes. */
   readonly agentGone: AbortSignal;
-  /** Milliseconds since the epoch. */
-  readonly arrivedAt: number;
+  /** Whole microseconds since the request arrived. */
+  readonly elapsed: () => number;
 };
 
 export type { RpcId };

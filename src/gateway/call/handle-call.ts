@@ -21,7 +21,8 @@ import { eraOf, resolveCall } from './resolve-call.ts';
  * INVARIANT: every request ends in exactly one record.
  */
 export async function handleCall(inbound: Inbound, deps: CallDeps): Promise<CallResult> {
-  const admitted = inbound.unreadable === undefined ? admitRequest(inbound, deps.admission) : err(inbound.unreadable);
+  const admitted =
+    inbound.unreadable === undefined ? admitRequest(inbound, deps.admission) : err(inbound.unreadable);
   if (!admitted.ok) return refuse({ inbound }, { step: 'admit', refusal: admitted.error }, deps);
   const request = { inbound, admitted: admitted.value };
 

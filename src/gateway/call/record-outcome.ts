@@ -81,7 +81,7 @@ async function recordOutcome(forwarded: Forwarded, ending: Ending, deps: CallDep
       ? {}
       : { credential: { id: credential.id, kind: credential.kind, expiresAt: credential.expiresAt } }),
     ...(labels.length === 0 ? {} : { labels }),
-    micros: (deps.now() - call.inbound.arrivedAt) * 1000,
+    micros: call.inbound.elapsed(),
   });
 }
 

@@ -35,7 +35,7 @@ export async function refuse(known: Known, refusal: RecordedRefusal, deps: CallD
       ? { decision: toDecisionEntry(refusal.decision) }
       : { early: toEarly(refusal) }),
     ...(rpcId === undefined ? {} : { rpcId }),
-    micros: (deps.now() - inbound.arrivedAt) * 1000,
+    micros: inbound.elapsed(),
   };
   await deps.intentLog.append(record);
   return { kind: 'refused', call: inbound.call, refusal, ...(rpcId === undefined ? {} : { rpcId }) };

@@ -32,7 +32,9 @@ export function refusalToWire({ refusal, call, rpcId }: Refused, resourceMetadat
     case 'resolve':
       return resolveRefusalToWire(refusal.refusal, call, rpcId);
     case 'decide':
-      return refusal.isToolCall ? toolRefusal(refusal.decision, call, rpcId) : methodRefusal(refusal, call, rpcId);
+      return refusal.isToolCall
+        ? toolRefusal(refusal.decision, call, rpcId)
+        : methodRefusal(refusal, call, rpcId);
     case 'forward':
       return upstreamFailureToWire(refusal.failure, call, rpcId);
     case 'unavailable': {
@@ -93,7 +95,11 @@ function explain({ code, reason }: Forbid, call: CallId): JsonObject {
   return { code, reason, call, approvalWouldHelp: code === 'approval_required' };
 }
 
-function upstreamFailureToWire(failure: UpstreamFailure, call: CallId, rpcId: RpcId | undefined): WireRefusal {
+function upstreamFailureToWire(
+  failure: UpstreamFailure,
+  call: CallId,
+  rpcId: RpcId | undefined,
+): WireRefusal {
   const failed = (status: number, message: string): WireRefusal => wire(status, rpcId, status, message, call);
   switch (failure.reason) {
     case 'unreachable':
@@ -115,7 +121,13 @@ function upstreamFailureToWire(failure: UpstreamFailure, call: CallId, rpcId: Rp
   }
 }
 
-function wire(status: number, id: RpcId | undefined, code: number, message: string, call: CallId): WireRefusal {
+function wire(
+  status: number,
+  id: RpcId | undefined,
+  code: number,
+  message: string,
+  call: CallId,
+): WireRefusal {
   return { status, headers: {}, body: rpcError(id, code, message, { call }) };
 }
 

@@ -44,7 +44,8 @@ export function resolveCall(
   const port = name === undefined ? undefined : deps.upstreams.get(name);
   if (name === undefined || port === undefined) return err({ reason: 'unknown_upstream' });
 
-  const session = admitted.session === undefined ? undefined : deps.sessions.resolve(run.id, name, admitted.session);
+  const session =
+    admitted.session === undefined ? undefined : deps.sessions.resolve(run.id, name, admitted.session);
   if (admitted.session !== undefined && session === undefined) return err({ reason: 'unknown_session' });
 
   const mcpHeaders = { ...admitted.mcpHeaders };

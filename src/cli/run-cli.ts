@@ -85,7 +85,11 @@ function addLog(log: Command, done: (code: number) => void): void {
     .command('verify')
     .description('prove that nothing in the log was edited, dropped, moved or cut off')
     .option(...data)
-    .action(async (options: { data: string }) => done(await logVerify({ folder: options.data, out })));
+    .option('--key <vkey>', 'public key of the log from a place you trust; else the one in the data folder')
+    .option('--checkpoint <file>', 'a checkpoint you kept from earlier, which the log must still contain')
+    .action(async ({ data: folder, ...known }: { data: string; key?: string; checkpoint?: string }) =>
+      done(await logVerify({ folder, out, ...known })),
+    );
 }
 
 function addRuns(runs: Command, done: (code: number) => void): void {

@@ -87,7 +87,10 @@ async function answer(inbound: Inbound, reply: FastifyReply, deps: AgentPlaneDep
   }
   reply.hijack();
   try {
-    await writeAnswer(reply.raw, result.relayed, { sealEventId: result.sealEventId });
+    await writeAnswer(reply.raw, result.relayed, {
+      sealEventId: result.sealEventId,
+      signal: result.signal,
+    });
   } catch (error) {
     // INVARIANT: a result whose outcome is not on disk is not released.
     deps.call.log.error(

@@ -250,3 +250,8 @@ function crossCheck(config: Config): string[] {
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
+
+/** The configuration file as JSON Schema, for editors. */
+export function configSchema(): object {
+  return z.toJSONSchema(Config, { io: 'input' });
+}

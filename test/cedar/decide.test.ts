@@ -278,6 +278,20 @@ describe('a decision', () => {
     }
   });
 
+  it('does not answer for one resource or run what it found for another', () => {
+    const run = runOf({ spiffeId: 'spiffe://test.example/agent/clerk/run/bad' as SpiffeId });
+    const byTool = pdpFor(PERMIT_ALL + forbid('tool', 'resource == Sallyport::Tool::"files/read"'));
+    const byRun = pdpFor(
+      PERMIT_ALL + forbid('run', `Sallyport::AgentRun::"${run.spiffeId}" in Sallyport::Agent::"clerk"`),
+    );
+    for (let round = 0; round < 2; round++) {
+      expect(outcome(byTool.decide(SEARCH()))).toBe('permit');
+      expect(outcome(byTool.decide(toolCall('files/read', { path: '/' })))).toBe('forbidden_by_policy');
+      expect(outcome(byRun.decide(SEARCH()))).toBe('permit');
+      expect(outcome(byRun.decide(SEARCH({ caller: callerOf(run) })))).toBe('forbidden_by_policy');
+    }
+  });
+
   it('never throws, whatever the facts', () => {
     const pdp = pdpFor(
       `${PERMIT_ALL}${forbid('f', 'context.run.calls > 5 || context.now < datetime("2020-01-01") || principal.depth > 3')}`,

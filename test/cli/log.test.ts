@@ -191,7 +191,7 @@ describe('log verify', () => {
     ],
     [
       'a changed checkpoint',
-      "UPDATE checkpoints SET note = replace(note, 'A', 'B')",
+      "UPDATE checkpoints SET note = replace(note, char(10) || '11' || char(10), char(10) || '10' || char(10))",
       'checkpoint of size 11',
     ],
   ])('fails on %s and says where', async (_, sql, message) => {

@@ -62,19 +62,22 @@ describe('a checkpoint', () => {
 });
 
 describe('a verifier key', () => {
+  const text = fixedSigner(ORIGIN).verifierKey;
+
   it('has the key id that signed-note prescribes', () => {
     const published = 'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW';
     expect(parseVerifierKey(published)?.name).toBe('PeterNeumann');
   });
 
   it.each([
-    ['another id', signer.verifierKey.replace(/\+[0-9a-f]{8}\+/, '+00000000+')],
-    ['another name', signer.verifierKey.replace('agents', 'agenty')],
-    ['another algorithm', signer.verifierKey.replace(/\+A(?=[^+]{43}$)/, '+B')],
-    ['a short key', signer.verifierKey.slice(0, -8)],
+    ['another id', text.replace(/\+[0-9a-f]{8}\+/, '+00000000+')],
+    ['another name', text.replace('agents', 'agenty')],
+    ['another algorithm', text.replace('+Aep', '+Bep')],
+    ['a short key', text.slice(0, -8)],
     ['nothing', ''],
-  ])('is refused with %s', (_, text) => {
-    expect(parseVerifierKey(text)).toBeUndefined();
+  ])('is refused with %s', (_, changed) => {
+    expect(changed).not.toBe(text);
+    expect(parseVerifierKey(changed)).toBeUndefined();
   });
 
   it('names an origin without spaces, plus signs and control characters', () => {

@@ -46,10 +46,10 @@ export async function startOpsDesk(options: OpsDeskOptions): Promise<OpsDesk> {
   });
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}${PATH}`;
   serve(server, desk, { ...options, audience: options.audience ?? url });
-  const close = async (): Promise<void> => {
-    server.closeAllConnections();
-    await new Promise<void>((resolve) => server.close(() => resolve()));
-    desk[Symbol.dispose]();
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= closeServer(server).finally(() => desk[Symbol.dispose]());
+    return closing;
   };
   return {
     url,
@@ -60,6 +60,11 @@ export async function startOpsDesk(options: OpsDeskOptions): Promise<OpsDesk> {
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+async function closeServer(server: Server): Promise<void> {
+  server.closeAllConnections();
+  await new Promise<void>((resolve) => server.close(() => resolve()));
 }
 
 function serve(server: Server, desk: Desk, options: OpsDeskOptions & { readonly audience: string }): void {

@@ -55,4 +55,6 @@ export type CallResult =
       readonly upstream: UpstreamName;
       readonly relayed: Relayed;
       readonly sealEventId: (eventId: string) => string;
+      /** Aborted when the run ends or the agent goes away. */
+      readonly signal: AbortSignal;
     };

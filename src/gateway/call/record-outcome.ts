@@ -16,7 +16,7 @@ export type Forwarded = {
   readonly intent: Receipt;
   readonly credential: Credential | undefined;
   readonly answer: Result<Answer, UpstreamFailure>;
-  readonly underWay: { readonly leave: () => void };
+  readonly underWay: { readonly signal: AbortSignal; readonly leave: () => void };
 };
 
 /** How a call ended, as far as the gateway can see. */
@@ -30,6 +30,7 @@ export async function releaseAnswer(forwarded: Forwarded, deps: CallDeps): Promi
   const { call, answer } = forwarded;
   const settle = once((ending: Ending) => recordOutcome(forwarded, ending, deps));
   if (!answer.ok) {
+    if (answer.error.reason === 'unknown_session') forgetSession(call, deps);
     await settle(toEnding(answer.error));
     return toRefused(call, answer.error);
   }
@@ -40,6 +41,7 @@ export async function releaseAnswer(forwarded: Forwarded, deps: CallDeps): Promi
     call: call.inbound.call,
     upstream: call.target.upstream,
     sealEventId: (eventId) => deps.eventIds.seal(call.run.id, call.target.upstream, eventId),
+    signal: forwarded.underWay.signal,
     relayed: {
       answer: answer.value,
       ...(session === undefined ? {} : { session }),
@@ -92,12 +94,14 @@ function labelsOf({ target }: Call, deps: CallDeps): readonly string[] {
 /** The agent gets a session id of ours; the upstream's own stays here, bound to the run. */
 function followSession(call: Call, answer: Answer, deps: CallDeps): string | undefined {
   const { target, admitted, run } = call;
-  if (admitted.leg === 'DELETE' && admitted.session !== undefined && answer.status < 300) {
-    deps.sessions.release(run.id, admitted.session);
-  }
+  if (admitted.leg === 'DELETE' && answer.status < 300) forgetSession(call, deps);
   if (answer.session === undefined) return undefined;
   if (answer.session === call.session) return admitted.session;
   return deps.sessions.bind(run.id, target.upstream, answer.session);
+}
+
+function forgetSession({ run, admitted }: Call, deps: CallDeps): void {
+  if (admitted.session !== undefined) deps.sessions.release(run.id, admitted.session);
 }
 
 function isResponseTo(call: Call, message: JsonRpcMessage): boolean {

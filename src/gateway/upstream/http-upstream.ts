@@ -123,7 +123,8 @@ class HttpUpstream implements Upstream {
       body.on('error', () => undefined).destroy();
       throw refusal;
     }
-    const session = headers['mcp-session-id'];
+    // Only `initialize` begins a session; what other answers say changes nothing.
+    const session = sending.message?.['method'] === 'initialize' ? headers['mcp-session-id'] : undefined;
     const base = { status, ...(typeof session === 'string' ? { session } : {}) };
     const responseTo = requestIdOf(sending);
     const { signal } = sending;

@@ -267,7 +267,7 @@ describe('a run that ends', () => {
     await sleep(200);
     expect(server.finished).toEqual([]);
     over.abort('the run is over');
-    await expect.poll(() => server.finished, { timeout: 200 }).toHaveLength(1);
+    await expect.poll(() => server.finished, { timeout: 2000 }).toHaveLength(1);
     response.destroy();
   });
 });

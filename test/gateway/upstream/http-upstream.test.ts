@@ -35,7 +35,7 @@ const listener: RequestListener = async (request, response) => {
 beforeEach(async () => {
   seen = [];
   server = await serveHttp(listener);
-  upstream = openHttpUpstream({ name: NAME, url: server.url, timeoutMs: 300, resultBytes: 10_000 });
+  upstream = openHttpUpstream({ name: NAME, url: server.url, timeoutMs: 800, resultBytes: 10_000 });
 });
 
 afterEach(async () => {
@@ -124,13 +124,19 @@ describe('what an HTTP upstream may answer', () => {
   it('passes on a JSON body, whatever the case of its media type', async () => {
     respond = (response) =>
       response
-        .writeHead(200, { 'content-type': 'Application/JSON; Charset=UTF-8', 'mcp-session-id': 's-9' })
+        .writeHead(200, { 'content-type': 'Application/JSON; Charset=UTF-8' })
         .end(JSON.stringify(RESULT));
     expect(await upstream.send(outgoing())).toEqual({
       status: 200,
-      session: 's-9',
       body: { kind: 'message', message: RESULT },
     });
+  });
+
+  it('hears of a session from initialize and from nothing else', async () => {
+    respond = json(RESULT, 200, { 'mcp-session-id': 's-9' });
+    const initialize = { ...CALL, method: 'initialize' };
+    expect(await upstream.send(outgoing({ message: initialize }))).toMatchObject({ session: 's-9' });
+    expect(await upstream.send(outgoing())).not.toHaveProperty('session');
   });
 
   it('passes on a stream event by event, with ids and retry', async () => {
@@ -336,7 +342,7 @@ describe('when an HTTP upstream fails', () => {
       setTimeout(() => {
         clearInterval(timer);
         response.end(`data: ${JSON.stringify(RESULT)}\n\n`);
-      }, 900);
+      }, 2000);
     };
     expect(await eventsOf(upstream.send(outgoing()))).toEqual([{ message: RESULT }]);
   });
@@ -347,7 +353,7 @@ describe('when an HTTP upstream fails', () => {
       response.writeHead(200, { 'content-type': 'text/event-stream' });
       response.write(`data: ${JSON.stringify(question)}\n\n`);
       const last = request.method === 'GET' ? { jsonrpc: '2.0', method: 'notifications/x' } : RESULT;
-      setTimeout(() => response.end(`data: ${JSON.stringify(last)}\n\n`), 700);
+      setTimeout(() => response.end(`data: ${JSON.stringify(last)}\n\n`), 1600);
     };
     expect(await eventsOf(upstream.send(outgoing()))).toHaveLength(2);
     expect(await eventsOf(upstream.send(leg('GET')))).toHaveLength(2);

@@ -27,8 +27,11 @@ export function createAgentPlane(deps: AgentPlaneDeps): FastifyInstance {
     routerOptions: { maxParamLength: 128 },
   });
   app.get('/healthz', async () => ({ status: 'ok' }));
-  app.register(async (oauth) => oauthRoutes(oauth, { authority: deps.authority, log: deps.call.log }));
-  app.register(async (mcp) => mcpRoutes(mcp, deps));
+  oauthRoutes(app, { authority: deps.authority, log: deps.call.log });
+  app.register((mcp, _options, done) => {
+    mcpRoutes(mcp, deps);
+    done();
+  });
   return app;
 }
 

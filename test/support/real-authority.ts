@@ -56,7 +56,7 @@ export async function startRealAuthority(
 
 async function createApp({ deps }: Authority): Promise<FastifyInstance> {
   const app = Fastify();
-  await oauthRoutes(app, { authority: deps, log: pino({ level: 'silent' }) });
+  oauthRoutes(app, { authority: deps, log: pino({ level: 'silent' }) });
   const { issuer, resources } = deps.urls;
   app.all<{ Params: { upstream: string } }>('/mcp/:upstream', async (request, reply) => {
     const { method, params, headers, raw } = request;

@@ -34,7 +34,7 @@ export function createAdminPlane(ports: AdminPorts): FastifyInstance {
 
   app.get('/healthz', async () => ({ status: 'ok' }));
 
-  app.register(async (operators) => {
+  app.register((operators, _options, done) => {
     operators.addHook('onRequest', async (request, reply) => {
       const operator = await ports.operator(request.headers.authorization);
       if (operator === undefined) return refuse(reply, 401, 'operator token is missing or not valid');
@@ -42,6 +42,7 @@ export function createAdminPlane(ports: AdminPorts): FastifyInstance {
       return undefined;
     });
     operatorRoutes(operators, ports);
+    done();
   });
 
   app.setErrorHandler((error, _request, reply) => {

@@ -19,8 +19,8 @@ const BODY_LIMIT = 64 * 1024;
 const PUBLIC = 'public, max-age=300';
 
 /** The authorization server over HTTP, and the metadata of the resources it serves. Registers its own scope. */
-export async function oauthRoutes(app: FastifyInstance, deps: OAuthRoutesDeps): Promise<void> {
-  await app.register((scope, _options, done) => {
+export function oauthRoutes(app: FastifyInstance, deps: OAuthRoutesDeps): void {
+  app.register((scope, _options, done) => {
     discoveryRoutes(scope, deps.authority);
     endpointRoutes(scope, deps);
     done();

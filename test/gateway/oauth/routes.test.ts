@@ -24,7 +24,7 @@ const memoryLog = (): Logger => pino({ level: 'debug' }, { write: (line: string)
 
 async function serve(deps: AuthorityDeps): Promise<FastifyInstance> {
   const server = Fastify();
-  await oauthRoutes(server, { authority: deps, log: memoryLog() });
+  oauthRoutes(server, { authority: deps, log: memoryLog() });
   return server;
 }
 

@@ -39,7 +39,7 @@ async function serve() {
   const deps = { ...authority.deps, urls, tokens };
 
   const app = Fastify();
-  await oauthRoutes(app, { authority: deps, log: pino({ level: 'silent' }) });
+  oauthRoutes(app, { authority: deps, log: pino({ level: 'silent' }) });
   app.post('/mcp/desk', async (request, reply) => {
     const url = upstreamResource(publicUrl, DESK);
     const { authorization, dpop } = request.headers;

@@ -51,19 +51,28 @@ export function gatewayConfig(setting: GatewaySetting) {
   };
 }
 
+/**
+ * Whether policies read only what repeats from call to call, or also what never does: then no decision can come
+ * from the cache.
+ */
+export type Decisions = 'cacheable' | 'uncacheable';
+
 const action = (name: string) => `Sallyport::Action::"${name}"`;
 
 /**
  * 50 policies over 50 tools (49 permits of which one holds two tools, one forbid over all), and a permit for what
  * a session begins with.
  */
-export function policyText(): string {
+export function policyText(decisions: Decisions): string {
   const shared = toolNames.slice(-2);
-  const permits = [...toolNames.slice(0, -2).map((name) => [name]), shared].map(toolPermit);
+  const permits = [...toolNames.slice(0, -2).map((name) => [name]), shared].map((tools) =>
+    toolPermit(tools, decisions),
+  );
   return [...permits, SECRET_FORBID, LIFECYCLE_PERMIT].join('\n');
 }
 
-function toolPermit(tools: readonly string[]): string {
+function toolPermit(tools: readonly string[], decisions: Decisions): string {
+  const onEachCall = decisions === 'uncacheable' ? ' &&\n  context.args.nonce != ""' : '';
   const actions = tools.map((tool) => action(`bench/${tool}`)).join(', ');
   return `@id("bench-${tools.join('-')}")
 @owner("bench")
@@ -73,7 +82,7 @@ permit (principal, action in [${actions}], resource)
 when {
   context.intent.purpose == Sallyport::Purpose::"bench" &&
   context.args.limit <= 100 &&
-  context.args has folder && context.args.folder like "inbox/*"
+  context.args has folder && context.args.folder like "inbox/*"${onEachCall}
 };
 `;
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Address, RunGrant } from './load-protocol.ts';
 import { type NodeChild, startNode } from './node-child.ts';
-import { gatewayConfig, policyText } from './sallyport-config.ts';
+import { type Decisions, gatewayConfig, policyText } from './sallyport-config.ts';
 
 /** The gateway as a target. Disposing ends it and removes its folder. */
 export type RunningSallyport = AsyncDisposable & { readonly address: Address; readonly pid: number };
@@ -16,7 +16,9 @@ const START_PATIENCE_MILLISECONDS = 20_000;
 
 /** Starts the real gateway with everything on, in front of `upstreamUrl`, with a data folder of its own. */
 export async function startSallyport(
+  name: string,
   upstreamUrl: string,
+  decisions: Decisions,
   nodeFlags: readonly string[],
 ): Promise<RunningSallyport> {
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-bench-'));
@@ -25,7 +27,7 @@ export async function startSallyport(
   const grant = createGrant(base);
   const config = gatewayConfig({ folder, base, agentPort, adminPort, upstreamUrl, grant });
   await mkdir(join(folder, 'policies'));
-  await writeFile(join(folder, 'policies', 'bench.cedar'), policyText());
+  await writeFile(join(folder, 'policies', 'bench.cedar'), policyText(decisions));
   await writeFile(join(folder, 'jwks.json'), JSON.stringify({ keys: [publicHalf(grant.issuerKey)] }));
   await writeFile(join(folder, 'config.json'), JSON.stringify(config));
   const flags = ['--conditions=sallyport-source', ...nodeFlags];
@@ -40,7 +42,7 @@ export async function startSallyport(
     await stop();
     throw error;
   }
-  const address = { name: 'sallyport', url: `${base}/mcp/bench`, grant };
+  const address = { name, url: `${base}/mcp/bench`, grant };
   return { address, pid: child.pid, [Symbol.asyncDispose]: stop };
 }
 
@@ -51,7 +53,7 @@ async function untilHealthy(child: NodeChild, base: string): Promise<void> {
   });
   const deadline = performance.now() + START_PATIENCE_MILLISECONDS;
   while (performance.now() < deadline && child.process.exitCode === null) {
-    const healthy = await fetch(`${base}/healthz`).then(
+    const healthy = await fetch(`${base}/readyz`).then(
       (response) => response.ok,
       () => false,
     );

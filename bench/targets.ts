@@ -3,7 +3,7 @@ import { announcedPort, type NodeChild, startNode } from './node-child.ts';
 import { startSallyport } from './sallyport-target.ts';
 
 /** Everything that can be measured, in the order of the table. */
-export const targetNames = ['direct', 'node-proxy', 'sdk-proxy', 'sallyport'] as const;
+export const targetNames = ['direct', 'node-proxy', 'sdk-proxy', 'sallyport', 'sallyport-uncached'] as const;
 
 export type TargetName = (typeof targetNames)[number];
 
@@ -46,7 +46,9 @@ export async function startTarget(
     case 'sdk-proxy':
       return proxyTarget(name, startNode('bench/sdk-proxy.ts', [upstream.url], nodeFlags));
     case 'sallyport':
-      return { name, ...(await startSallyport(upstream.url, nodeFlags)) };
+      return { name, ...(await startSallyport(name, upstream.url, 'cacheable', nodeFlags)) };
+    case 'sallyport-uncached':
+      return { name, ...(await startSallyport(name, upstream.url, 'uncacheable', nodeFlags)) };
   }
 }
 

@@ -1,4 +1,5 @@
 // Brings a clean clone to where `npm start` and `npm test` can run: installs exactly what package-lock.json names.
+// With --peers also the servers, clients and referees of the heavier suites, from test/peers/package-lock.json.
 // Plain JavaScript without dependencies, because it runs on whatever Node.js (>= 18) the machine has.
 import { spawnSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
@@ -6,21 +7,28 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const lock = join(root, 'package-lock.json');
-const installed = join(root, 'node_modules', '.package-lock.json');
 
-function isInstalled() {
-  return existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs;
+function isInstalled(folder) {
+  const installed = join(folder, 'node_modules', '.package-lock.json');
+  return (
+    existsSync(installed) &&
+    statSync(installed).mtimeMs >= statSync(join(folder, 'package-lock.json')).mtimeMs
+  );
 }
 
-if (!isInstalled()) {
-  console.error('installing dependencies (first run only) ...');
-  const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
-    cwd: root,
+function install(folder, what, options) {
+  if (isInstalled(folder)) return;
+  console.error(`installing ${what} (first run only) ...`);
+  const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error', ...options], {
+    cwd: folder,
     stdio: ['ignore', 'inherit', 'inherit'],
   });
-  if (npm.status !== 0) {
-    console.error('npm ci failed; fix what it says above and run the command again');
-    process.exit(npm.status ?? 1);
-  }
+  if (npm.status === 0) return;
+  console.error('npm ci failed; fix what it says above and run the command again');
+  process.exit(npm.status ?? 1);
+}
+
+install(root, 'dependencies', []);
+if (process.argv.includes('--peers')) {
+  install(join(root, 'test', 'peers'), 'what the heavier suites need', ['--ignore-scripts']);
 }

@@ -32,17 +32,17 @@ function isWorthALine({ actor, subject }: IntentRecord): boolean {
   return actor.agent !== DESCRIBES_ITSELF && (subject.tool !== undefined || subject.method === 'tools/list');
 }
 
-function outcomeLine({ actor, subject }: IntentRecord, outcome: OutcomeRecord): string {
+function outcomeLine({ actor, subject, labels }: IntentRecord, outcome: OutcomeRecord): string {
   const credential =
     outcome.credential === undefined ? 'no credential' : `credential ${outcome.credential.id}`;
-  const labels = outcome.labels === undefined ? '' : `, run is now ${outcome.labels.join(' ')}`;
+  const taint = labels === undefined ? '' : `, run is now ${labels.join(' ')}`;
   const status = outcome.status === 'ok' ? '' : `, ${outcome.status}`;
   return line(
     '✓',
     agentOf(actor),
     nameOf(subject),
     outcome.micros,
-    `allowed, ${credential}${labels}${status}`,
+    `allowed, ${credential}${taint}${status}`,
   );
 }
 

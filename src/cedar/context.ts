@@ -56,7 +56,7 @@ function attributeOf(
     case 'credential':
       return request.credential;
     case 'now':
-      return { __extn: { fn: 'datetime', arg: new Date(request.now).toISOString() } };
+      return new Date(request.now).toISOString(); // the schema makes it a datetime
     case 'local':
       return localTime(request.now);
     case 'uri':

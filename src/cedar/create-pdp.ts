@@ -3,22 +3,17 @@ import type { Catalogue } from './catalogue.ts';
 import { type ContextInput, paramsOf } from './context.ts';
 import type { Decision, Forbid, Permit } from './decision.ts';
 import { encodeArgs } from './encode-args.ts';
-import { createEngine, type EngineDeps, type Verdict } from './engine.ts';
-import { type Findings, interpret, refuse } from './interpret.ts';
-import { createLru } from './lru.ts';
+import { createEngine, type EngineDeps } from './engine.ts';
+import { createFinder } from './finder.ts';
+import { interpret, refuse } from './interpret.ts';
 import { paramOf } from './mcp-methods.ts';
 import type { ActionModel } from './model.ts';
 import type { AuthorizationRequest, Pdp } from './pdp.ts';
 import type { Policy } from './policy.ts';
 import { type PolicySet, parsePolicySet, policyError } from './policy-set.ts';
 import type { PolicySource } from './policy-text.ts';
-import { ask, type Slice } from './slice.ts';
 import { type Candidates, createSlices } from './slices.ts';
 import { createVisibility } from './visible-tools.ts';
-
-/** Answers of the engine that are kept, and the longest question: about 16 MB at worst. */
-const MAX_CACHED = 8_192;
-const MAX_CACHED_LENGTH = 1_024;
 
 /**
  * Parses and validates policies and starts an engine for them. Throws `ERR_POLICY_INVALID`,
@@ -35,24 +30,8 @@ export function createPdp(
 
 /** As `createPdp`, for policies that were parsed. */
 export function createPdpFor({ policies, model, revision }: PolicySet, deps?: EngineDeps): Pdp {
-  const engine = createEngine(deps);
   const slices = createSlices(policies, model);
-  const cache = createLru<Findings>(MAX_CACHED);
-
-  /** Cedar is a pure function of what it is asked, so equal questions have one answer. */
-  function look(slice: Slice, input: ContextInput): Findings | Failure {
-    const { query, key } = ask(slice, input);
-    const known = cache.get(key);
-    if (known !== undefined) return known;
-    const verdict = engine.evaluate(slice.unit, query);
-    if (verdict.kind === 'failed') return verdict;
-    if (verdict.allow !== verdict.reasons.length > 0)
-      return { kind: 'failed', detail: 'the engine contradicts itself' };
-    const satisfied = slice.policies.filter((policy) => verdict.reasons.includes(policy.id));
-    const findings = { satisfied, errors: verdict.errors };
-    if (findings.errors.length === 0 && key.length <= MAX_CACHED_LENGTH) cache.set(key, findings);
-    return findings;
-  }
+  const find = createFinder(createEngine(deps));
 
   function decideLink(candidates: Candidates, input: ContextInput): Decision {
     if (!candidates.hasPermit) {
@@ -61,7 +40,7 @@ export function createPdpFor({ policies, model, revision }: PolicySet, deps?: En
     const satisfied: Policy[] = [];
     const errors: string[] = [];
     for (const slice of candidates.slices) {
-      const found = look(slice, input);
+      const found = find(slice, input);
       if ('kind' in found) return refuse('pdp_failed', revision, found.detail);
       satisfied.push(...found.satisfied);
       errors.push(...found.errors);
@@ -121,8 +100,6 @@ export function createPdpFor({ policies, model, revision }: PolicySet, deps?: En
     visibleTools: createVisibility(model.upstreams, slices),
   };
 }
-
-type Failure = Extract<Verdict, { kind: 'failed' }>;
 
 function both(a: Permit, b: Permit): Permit {
   return { ...a, policies: [...new Set([...a.policies, ...b.policies])].sort() };

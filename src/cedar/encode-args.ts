@@ -24,7 +24,8 @@ const MAX_NAME_LENGTH = 256;
 
 /**
  * Turns the arguments of a call into Cedar values. It never passes JSON on: each value is built anew after
- * the declared type, so that no argument can speak Cedar's JSON escapes (`__entity`, `__extn`).
+ * the declared type, so that no argument can speak Cedar's JSON escapes (`__entity`, `__extn`). Decimals, times
+ * and addresses are written as strings, which the schema makes Cedar read as what they are.
  */
 export function encodeArgs(type: RecordArg, args: JsonObject): EncodedArgs {
   const names: Names = { nulls: [], opaque: [], unmapped: [], extra: [] };
@@ -158,7 +159,7 @@ function encodeScalar(type: ArgType, value: JsonValue): Encoded {
     case 'long':
       return typeof value === 'number' && Number.isSafeInteger(value) ? value + 0 : undefined;
     case 'decimal':
-      return typeof value === 'number' ? extension('decimal', toDecimal(value)) : undefined;
+      return typeof value === 'number' ? toDecimal(value) : undefined;
     default:
       return typeof value === 'string' && value.isWellFormed() ? encodeString(type, value) : undefined;
   }
@@ -171,16 +172,12 @@ function encodeString(type: ArgType, value: string): Encoded {
     case 'enum':
       return type.values.has(value) ? { type: `${NAMESPACE}::${type.entityType}`, id: value } : undefined;
     case 'datetime':
-      return extension('datetime', type.format === 'date' ? toDate(value) : toUtc(value));
+      return type.format === 'date' ? toDate(value) : toUtc(value);
     case 'ipaddr':
-      return extension('ip', isAddress(value, type.version) ? value : undefined);
+      return isAddress(value, type.version) ? value : undefined;
     default:
       return undefined;
   }
-}
-
-function extension(fn: 'decimal' | 'datetime' | 'ip', arg: string | undefined): Encoded {
-  return arg === undefined ? undefined : { __extn: { fn, arg } };
 }
 
 const DECIMAL = /^-?\d{1,15}(?:\.\d{1,4})?$/;

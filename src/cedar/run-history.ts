@@ -4,7 +4,7 @@ import type { RunFacts } from './run-facts.ts';
 /** How a request that was counted as in flight ended. */
 export type Leaving =
   | { readonly kind: 'refused' }
-  | { readonly kind: 'forwarded'; readonly isToolCall: boolean; readonly labels: readonly string[] };
+  | { readonly kind: 'forwarded'; readonly isToolCall: boolean };
 
 /**
  * What runs have done, as policy facts. Operations on one delegation tree are serialisable. A rejected promise
@@ -20,7 +20,13 @@ export interface RunHistory {
   /** The facts as they are, without a request: for filtering lists. */
   facts(run: Run): Promise<RunFacts>;
 
-  /** Ends what `enter` began. The labels are on the whole delegation tree before this resolves. */
+  /**
+   * Puts labels on the whole delegation tree, before anything that carries them can reach the run. In force for
+   * every `enter` that starts after this resolves, also when the run itself is over by then.
+   */
+  taint(run: Run, labels: readonly string[]): Promise<void>;
+
+  /** Ends what `enter` began. */
   leave(run: Run, leaving: Leaving): Promise<void>;
 
   /** Drops what is kept for runs that are over. Labels stay while any run of the tree lives. */

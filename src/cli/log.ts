@@ -141,7 +141,7 @@ function renderCall(call: CausalCall): string[] {
   if (outcome === undefined) return [...lines, '  no outcome yet'];
   const credential =
     outcome.credential === undefined ? 'no credential' : `credential ${printable(outcome.credential)}`;
-  const labels = outcome.labels.length === 0 ? '' : `, labels ${printable(outcome.labels.join(' '))}`;
+  const labels = call.labels === undefined ? '' : `, labels ${printable(call.labels.join(' '))}`;
   const detail = outcome.detail === undefined ? '' : `: ${printable(outcome.detail)}`;
   return [...lines, `  ${outcome.status}, ${milliseconds(outcome.micros)}, ${credential}${labels}${detail}`];
 }

@@ -5,6 +5,7 @@ import { connect } from './connect.ts';
 import { logList, logShow, logVerify } from './log.ts';
 import { listRuns, revokeRun } from './runs.ts';
 import { serve } from './serve.ts';
+import { reviewTools } from './tools.ts';
 
 const out = (line: string): void => {
   process.stdout.write(`${line}\n`);
@@ -49,6 +50,7 @@ function createProgram(done: (code: number) => void): Command {
   addConnect(program, done);
   addLog(program.command('log').description('read and verify the intent log'), done);
   addRuns(program.command('runs').description('see and stop live runs, over the admin plane'), done);
+  addTools(program.command('tools').description('review the tool definitions of upstreams'), done);
   return program;
 }
 
@@ -109,3 +111,33 @@ function addRuns(runs: Command, done: (code: number) => void): void {
       done(await revokeRun({ run, ...options, out })),
     );
 }
+
+function addTools(tools: Command, done: (code: number) => void): void {
+  const collect = (value: string, before: string[]): string[] => [...before, value];
+  tools
+    .command('review')
+    .description('what upstreams offer and how it differs from what was approved; approve or reject it')
+    .requiredOption('-c, --config <file>', 'configuration file of the gateway, which must be running')
+    .option('--upstream <name>', 'only this one; needed for verdicts when there are several')
+    .option(
+      '--approve <tool>',
+      'approve as it is now; TOOL@DIGEST only as it was shown; repeatable',
+      collect,
+      [],
+    )
+    .option('--approve-instructions', 'approve the server instructions as they are now')
+    .option('--approve-all', 'approve everything that is new, changed or removed')
+    .option('--reject <tool>', 'refuse it from now on; repeatable', collect, [])
+    .option('--all', 'show tools that have not changed, too')
+    .action(async (options: ReviewFlags) => done(await reviewTools({ ...options, out })));
+}
+
+type ReviewFlags = {
+  config: string;
+  upstream?: string;
+  approve: string[];
+  approveInstructions?: boolean;
+  approveAll?: boolean;
+  reject: string[];
+  all?: boolean;
+};

@@ -41,7 +41,8 @@ export async function revokeRun(
 
 const AdminError = z.object({ error: z.string() });
 
-async function callAdmin(
+/** One request to the admin plane of the running gateway, with the local operator's key. */
+export async function callAdmin(
   configFile: string,
   method: 'GET' | 'POST',
   path: string,

@@ -1,32 +1,64 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { IdSource } from '../base/index.ts';
-import type { AuthorityDeps } from '../identity/index.ts';
-import { type CallDeps, type CallResult, handleCall, type Inbound, refusalToWire } from './call/index.ts';
-import { type AdmitRefusal, agentGone, writeAnswer } from './mcp/index.ts';
+import { type AuthorityDeps, gatewayResource, resourceMetadataUrl } from '../identity/index.ts';
+import {
+  AGGREGATE,
+  type AggregateDeps,
+  type AggregateResult,
+  handleAggregate,
+  type OwnAnswer,
+} from './aggregate/index.ts';
+import { type CallDeps, handleCall, type Inbound, refusalToWire } from './call/index.ts';
+import { type AdmitRefusal, agentGone, checkSite, writeAnswer } from './mcp/index.ts';
 import { oauthRoutes } from './oauth/index.ts';
 
 /** What the agent plane needs beside the way of a call. */
 export type AgentPlaneDeps = {
   readonly call: CallDeps;
+  readonly aggregate: AggregateDeps;
   readonly authority: AuthorityDeps;
   readonly ids: IdSource;
   /** External base URL, from configuration; never taken from a request. */
   readonly publicUrl: string;
   readonly bodyBytes: number;
+  /** How long a request may take to arrive, headers and body. */
+  readonly requestMs: number;
+  /** Are policies in force? Before that every call is refused. */
+  readonly isReady: () => boolean;
 };
 
-type McpRoute = { Params: { upstream: string }; Body: Buffer | undefined };
+const MCP_ROUTE = '/mcp/:upstream';
+const AGGREGATE_ROUTE = '/mcp';
+const SLOWNESS_CHECK_MS = 5_000;
+
+type McpRoute = { Params: { upstream?: string }; Body: Buffer | undefined };
 
 /** The listener agents use: `/mcp`, `/oauth`, `/.well-known`. Nothing here reaches the admin plane. */
 export function createAgentPlane(deps: AgentPlaneDeps): FastifyInstance {
   const app = Fastify({
     logger: false,
     bodyLimit: deps.bodyBytes,
-    requestTimeout: 30_000,
+    requestTimeout: deps.requestMs,
+    // Node.js does not end slow bodies while the limit for headers is above that for whole requests.
+    http: {
+      headersTimeout: deps.requestMs,
+      connectionsCheckingInterval: Math.min(deps.requestMs, SLOWNESS_CHECK_MS),
+    },
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 128 },
   });
+  // What `admitRequest` says of MCP requests, for everything else: no page and no other name leads here.
+  app.addHook('onRequest', async (request, reply) => {
+    const { url } = request.routeOptions;
+    if (url === MCP_ROUTE || url === AGGREGATE_ROUTE) return undefined;
+    const refusal = checkSite(request.headers, deps.call.admission);
+    return refusal === undefined ? undefined : reply.code(403).send({ error: refusal.detail });
+  });
   app.get('/healthz', async () => ({ status: 'ok' }));
+  app.get('/readyz', async (_request, reply) => {
+    if (deps.isReady()) return { status: 'ready' };
+    return reply.code(503).header('retry-after', '1').send({ status: 'policies are not in force yet' });
+  });
   oauthRoutes(app, { authority: deps.authority, log: deps.call.log });
   app.register((mcp, _options, done) => {
     mcpRoutes(mcp, deps);
@@ -45,18 +77,20 @@ function mcpRoutes(app: FastifyInstance, deps: AgentPlaneDeps): void {
     return answer({ ...inbound, body: undefined, unreadable: whyUnreadable(error, deps) }, reply, deps);
   });
 
-  app.route<McpRoute>({
-    method: ['POST', 'GET', 'DELETE'],
-    url: '/mcp/:upstream',
-    exposeHeadRoute: false,
-    handler: (request, reply) => answer(toInbound(request, reply, deps), reply, deps),
-  });
+  for (const url of [MCP_ROUTE, AGGREGATE_ROUTE]) {
+    app.route<McpRoute>({
+      method: ['POST', 'GET', 'DELETE'],
+      url,
+      exposeHeadRoute: false,
+      handler: (request, reply) => answer(toInbound(request, reply, deps), reply, deps),
+    });
+  }
 }
 
 function toInbound(request: FastifyRequest<McpRoute>, reply: FastifyReply, deps: AgentPlaneDeps): Inbound {
   return {
     call: deps.ids.callId(),
-    upstream: request.params.upstream,
+    upstream: request.params.upstream ?? AGGREGATE,
     method: request.method as Inbound['method'], // the route takes no other
     headers: request.headers,
     proofs: request.raw.headersDistinct['dpop'],
@@ -83,11 +117,11 @@ function whyUnreadable(error: Error & { code?: string }, deps: AgentPlaneDeps): 
 async function answer(inbound: Inbound, reply: FastifyReply, deps: AgentPlaneDeps): Promise<FastifyReply> {
   const result = await decideAndForward(inbound, deps);
   if (result.kind === 'refused') {
-    const resource = `${deps.publicUrl}/.well-known/oauth-protected-resource/mcp`;
-    const wire = refusalToWire(result, `${resource}/${encodeURIComponent(inbound.upstream)}`);
+    const wire = refusalToWire(result, metadataUrl(inbound, deps));
     reply.code(wire.status).headers(wire.headers).type('application/json');
     return reply.send(JSON.stringify(wire.body));
   }
+  if (result.kind === 'own') return answerOwn(result, reply);
   reply.hijack();
   try {
     await writeAnswer(reply.raw, result.relayed, {
@@ -104,9 +138,23 @@ async function answer(inbound: Inbound, reply: FastifyReply, deps: AgentPlaneDep
   return reply;
 }
 
+function metadataUrl({ upstream }: Inbound, { publicUrl }: AgentPlaneDeps): string {
+  const resource = gatewayResource(publicUrl);
+  return resourceMetadataUrl(
+    upstream === AGGREGATE ? resource : `${resource}/${encodeURIComponent(upstream)}`,
+  );
+}
+
+function answerOwn({ status, text, session }: OwnAnswer, reply: FastifyReply): FastifyReply {
+  if (session !== undefined) reply.header('mcp-session-id', session);
+  reply.code(status).header('cache-control', 'no-store');
+  return text === undefined ? reply.send() : reply.type('application/json').send(text);
+}
+
 /** A store that fails, or a defect of ours: nobody knows, so nothing is allowed. */
-async function decideAndForward(inbound: Inbound, deps: AgentPlaneDeps): Promise<CallResult> {
+async function decideAndForward(inbound: Inbound, deps: AgentPlaneDeps): Promise<AggregateResult> {
   try {
+    if (inbound.upstream === AGGREGATE) return await handleAggregate(inbound, deps.aggregate);
     return await handleCall(inbound, deps.call);
   } catch (error) {
     deps.call.log.error({ err: error, call: inbound.call }, 'call refused because the gateway failed');

@@ -106,6 +106,14 @@ const Upstream = z.strictObject({
         .default({})
         .describe('The whole environment besides PATH and HOME.'),
       cwd: z.string().optional(),
+      streamSeconds: z
+        .int()
+        .min(1)
+        .max(3600)
+        .optional()
+        .describe(
+          'Closes the stream of a call after this long; its client comes back for the rest (2025-11-25).',
+        ),
     }),
   ]),
   credential: z
@@ -119,6 +127,12 @@ const Upstream = z.strictObject({
       z.strictObject({ kind: z.literal('none').describe('The upstream asks for no credential.') }),
     ])
     .default({ kind: 'none' }),
+  review: z
+    .enum(['first-contact', 'required'])
+    .default('first-contact')
+    .describe(
+      'Who reviews tool definitions the first time: "first-contact" trusts them on first use, "required" makes nothing callable before "sallyport tools review" has approved it.',
+    ),
   tools: z.record(z.string(), ToolSettings).default({}).describe('Settings by tool name.'),
   methods: z
     .array(z.string().min(1))
@@ -139,6 +153,12 @@ const Limits = z.strictObject({
     .max(64 * 1024 * 1024)
     .default(4 * 1024 * 1024)
     .describe('Largest request body.'),
+  requestSeconds: z
+    .int()
+    .min(1)
+    .max(600)
+    .default(30)
+    .describe('Longest time a request may take to arrive, headers and body.'),
   resultBytes: z
     .int()
     .min(1024)

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { type Clock, digestJson, type IdSource, type JsonValue, SallyportError } from '../base/index.ts';
@@ -15,17 +16,21 @@ import type { IntentLog } from '../intent-log/index.ts';
 import { createAdminPlane } from './admin/create-admin-plane.ts';
 import { createOperatorCheck, openOperatorKey } from './admin/operator-key.ts';
 import { createAgentPlane } from './agent-plane.ts';
+import { AGGREGATE, createAggregateSessions } from './aggregate/index.ts';
 import { createAuthority, issueJoinToken } from './authority.ts';
-import { type CallDeps, createInFlight, type Inbound } from './call/index.ts';
+import { type CallDeps, createInFlight, createResumption, type Inbound } from './call/index.ts';
 import { readPinnedCatalogue } from './catalogue.ts';
 import { type Config, isLoopback } from './config.ts';
 import { followUpstreams } from './follow-upstreams.ts';
 import { createEventIds, createSessions } from './mcp/index.ts';
 import { openUpstreams } from './open-upstreams.ts';
 import { createOwnCalls } from './own-calls.ts';
+import { askUpstream, type PinDeps, takeDescription } from './pin-upstreams.ts';
 import { openPinStore } from './pins.ts';
 import { createPolicies } from './policies.ts';
+import { createRechecks } from './rechecks.ts';
 import { createRunJournal } from './run-journal.ts';
+import { createToolReviews } from './tool-reviews.ts';
 
 /** What the operator chose for the gateway to keep its state in, and the process it runs in. */
 export type GatewayPorts = {
@@ -61,12 +66,18 @@ export async function createGateway(config: Config, ports: GatewayPorts): Promis
   const publicUrl = publicUrlOf(config);
   const adminUrl = adminUrlOf(config);
   const sessions = createSessions({ now });
+  const aggregateSessions = createAggregateSessions();
   const inFlight = createInFlight();
   const upstreams = openUpstreams(config, { now, log });
   const journal = createRunJournal({
     intentLog,
     inFlight,
-    sessions,
+    sessions: {
+      end(run) {
+        sessions.end(run);
+        aggregateSessions.end(run);
+      },
+    },
     history,
     upstreams: () => [...upstreams.values()].map((port) => port.upstream),
     log,
@@ -81,27 +92,56 @@ export async function createGateway(config: Config, ports: GatewayPorts): Promis
     config: digestJson(config as unknown as JsonValue),
   });
 
+  const ownCalls = createOwnCalls({
+    intentLog,
+    journal,
+    minting,
+    ids,
+    trustDomain: authority.deps.trustDomain,
+    now,
+  });
+  const pins = openPinStore(config.data);
+  const reviewFirst = config.upstreams.filter(({ review }) => review === 'required');
+  const pinning: PinDeps = {
+    catalogue,
+    pins,
+    intentLog,
+    ownCalls,
+    reviewFirst: new Set(reviewFirst.map(({ name }) => name)),
+    log,
+  };
+  const rechecks = createRechecks({
+    compare: async (name) => {
+      const port = upstreams.get(name);
+      if (port !== undefined) await takeDescription(port, await askUpstream(port, pinning), pinning);
+    },
+    now,
+    log,
+    pause: (milliseconds) => pause(milliseconds, undefined, { ref: false }),
+  });
+
   const call: CallDeps = {
     admission: {
       allowedHosts: hostsOf(publicUrl, config.agentPlane),
       allowedOrigins: config.allowedOrigins,
       limits: { bodyBytes: config.limits.bodyBytes },
     },
-    credentialsOf: ({ headers, proofs, method, upstream }: Inbound) => ({
-      authorization: headers['authorization'] as string | undefined, // node:http never repeats it
-      dpop: proofs,
-      method,
-      url: `${publicUrl}/mcp/${upstream}`,
-      resources: [gatewayResource(publicUrl), `${publicUrl}/mcp/${upstream}`],
-    }),
+    credentialsOf: ({ headers, proofs, method, upstream }: Inbound) => {
+      const all = gatewayResource(publicUrl);
+      const url = upstream === AGGREGATE ? all : `${publicUrl}/mcp/${upstream}`;
+      const authorization = headers['authorization'] as string | undefined; // node:http never repeats it
+      return { authorization, dpop: proofs, method, url, resources: [all, url] };
+    },
     identity: { tokens: authority.deps.tokens, proofs: authority.deps.proofs, runs },
     minting,
     upstreams,
     catalogue,
+    rechecks,
     sessions,
     eventIds: createEventIds(randomBytes(32)),
     history,
     inFlight,
+    resumption: createResumption({ inFlight, log }),
     pdp: policies,
     intentLog,
     now,
@@ -109,10 +149,13 @@ export async function createGateway(config: Config, ports: GatewayPorts): Promis
   };
   const agentPlane = createAgentPlane({
     call,
+    aggregate: { call, sessions: aggregateSessions, ids, version: VERSION },
     authority: authority.deps,
     ids,
     publicUrl,
     bodyBytes: config.limits.bodyBytes,
+    requestMs: config.limits.requestSeconds * 1000,
+    isReady: () => policies.isLoaded,
   });
   const adminPlane = createAdminPlane({
     operator: await createOperatorCheck(await openOperatorKey(config.data), adminUrl, now),
@@ -123,12 +166,14 @@ export async function createGateway(config: Config, ports: GatewayPorts): Promis
       policyRevision: policies.revision,
       requestsInFlight: inFlight.size,
       liveRuns: (await runs.live()).length,
+      sessions: sessions.size,
       upstreams: [...upstreams.keys()].map((name) => ({
         name,
         tools: catalogue.tools(name).size,
         pinned: catalogue.isPinned(name),
       })),
     }),
+    tools: createToolReviews({ config, catalogue, pins, policies, intentLog, log }),
     allowedHosts: new Set(hostsOf(adminUrl, config.adminPlane)),
     log,
   });
@@ -146,16 +191,7 @@ export async function createGateway(config: Config, ports: GatewayPorts): Promis
     );
   }, EXPIRY_SWEEP_MILLIS);
   starting.defer(() => clearInterval(sweep));
-  const ownCalls = createOwnCalls({
-    intentLog,
-    journal,
-    minting,
-    ids,
-    trustDomain: authority.deps.trustDomain,
-    now,
-  });
-  const pins = openPinStore(config.data);
-  starting.use(await followUpstreams({ upstreams, catalogue, pins, intentLog, ownCalls, policies, log }));
+  starting.use(await followUpstreams({ ...pinning, upstreams, policies }));
 
   const running = starting.move();
   return {

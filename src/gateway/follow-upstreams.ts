@@ -1,6 +1,6 @@
 import type { UpstreamName } from '../base/index.ts';
 import type { UpstreamPort } from './call/index.ts';
-import { contactUpstream, type PinDeps } from './pin-upstreams.ts';
+import { askUpstream, type PinDeps, takeDescription } from './pin-upstreams.ts';
 import type { Policies } from './policies.ts';
 
 /** What following the upstreams needs. */
@@ -21,10 +21,11 @@ export async function followUpstreams(deps: FollowDeps): Promise<AsyncDisposable
   const unknown = [...upstreams.values()].filter(({ upstream }) => !catalogue.isPinned(upstream.name));
   const known = [...upstreams.values()].filter((port) => !unknown.includes(port));
   let missing = await contactAll(unknown, deps);
-  await loadPolicies(missing, deps);
+  // Pinned upstreams are asked too, to learn of changes; only policies that do not fit wait for them.
+  const comparing = contactAll(known, deps);
+  let asking: Promise<unknown> = comparing;
+  await loadPolicies(missing, deps, comparing);
 
-  // Pinned upstreams are asked too, to learn of changes; nothing waits for them.
-  let asking: Promise<unknown> = contactAll(known, deps);
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
 
@@ -55,31 +56,52 @@ export async function followUpstreams(deps: FollowDeps): Promise<AsyncDisposable
   };
 }
 
-/** Asks upstreams side by side; returns those that could not be asked. */
+/**
+ * Asks upstreams side by side and takes their answers in the order of the configuration, which says whose tool
+ * was first when two look alike. Returns those that could not be asked.
+ */
 async function contactAll(
   ports: readonly UpstreamPort[],
   deps: FollowDeps,
 ): Promise<readonly UpstreamPort[]> {
-  const answers = await Promise.allSettled(ports.map((port) => contactUpstream(port, deps)));
-  return ports.filter((port, i) => {
+  const answers = await Promise.allSettled(ports.map((port) => askUpstream(port, deps)));
+  const silent: UpstreamPort[] = [];
+  for (const [i, port] of ports.entries()) {
     const answer = answers[i];
-    if (answer?.status !== 'rejected') return false;
-    deps.log.warn(
-      { upstream: port.upstream.name, err: answer.reason as unknown },
-      'upstream could not be asked for its tools',
-    );
-    return true;
-  });
+    try {
+      if (answer?.status === 'fulfilled') await takeDescription(port, answer.value, deps);
+      else throw answer?.reason;
+    } catch (error) {
+      const { name } = port.upstream;
+      deps.log.warn({ upstream: name, err: error }, 'upstream could not be asked for its tools');
+      silent.push(port);
+    }
+  }
+  return silent;
 }
 
-async function loadPolicies(missing: readonly UpstreamPort[], deps: FollowDeps): Promise<void> {
+/**
+ * Policies that name what is missing or not reviewed yet wait for it: a gateway that did not start could not be
+ * told that a review is done.
+ */
+async function loadPolicies(
+  missing: readonly UpstreamPort[],
+  deps: FollowDeps,
+  comparing?: Promise<unknown>,
+): Promise<void> {
   try {
     await deps.policies.load(deps.catalogue.current());
   } catch (error) {
-    if (missing.length === 0) throw error;
-    deps.log.error(
-      { upstreams: namesOf(missing), err: error },
-      'policies wait for upstreams that are missing',
+    await comparing;
+    const { upstreams, catalogue, log } = deps;
+    const unreviewed = [...upstreams.values()].filter(({ upstream }) =>
+      catalogue.awaitsReview(upstream.name),
+    );
+    const awaited = [...new Set([...missing, ...unreviewed])];
+    if (awaited.length === 0) throw error;
+    log.error(
+      { upstreams: namesOf(awaited), err: error },
+      'policies wait for upstreams that are missing or not reviewed',
     );
   }
 }

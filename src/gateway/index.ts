@@ -1,4 +1,11 @@
-export { RevokeResult, RunList } from './admin/contract.ts';
+export {
+  ReviewedUpstream,
+  type ReviewRequest,
+  ReviewResult,
+  RevokeResult,
+  RunList,
+  ToolList,
+} from './admin/contract.ts';
 export { openOperatorKey, operatorKeyFile, signOperatorToken } from './admin/operator-key.ts';
 export { type PinnedCatalogue, readPinnedCatalogue } from './catalogue.ts';
 export { type Config, parseConfig } from './config.ts';

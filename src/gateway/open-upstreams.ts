@@ -24,10 +24,19 @@ function openUpstream(
 ): Upstream {
   const bounds = { name, timeoutMs: timeoutSeconds * 1000, resultBytes: config.limits.resultBytes };
   if (transport.kind === 'http') return openHttpUpstream({ ...bounds, url: transport.url });
-  const { command, args, env, cwd } = transport;
+  const { command, args, env, cwd, streamSeconds } = transport;
+  const rotation = streamSeconds === undefined ? {} : { streamMs: streamSeconds * 1000 };
   const { PATH, HOME } = process.env;
   return openStdioUpstream(
-    { ...bounds, command, args, env, inherited: { PATH, HOME }, ...(cwd === undefined ? {} : { cwd }) },
+    {
+      ...bounds,
+      ...rotation,
+      command,
+      args,
+      env,
+      inherited: { PATH, HOME },
+      ...(cwd === undefined ? {} : { cwd }),
+    },
     { now: deps.now, log: deps.log.child({ upstream: name }) },
   );
 }

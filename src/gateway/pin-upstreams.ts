@@ -1,10 +1,12 @@
 import type { Logger } from 'pino';
-import { digestJson } from '../base/index.ts';
-import type { IntentLog } from '../intent-log/index.ts';
+import { digestJson, sha256 } from '../base/index.ts';
+import type { IntentLog, ToolPinRecord } from '../intent-log/index.ts';
 import type { UpstreamPort } from './call/index.ts';
 import type { PinnedCatalogue } from './catalogue.ts';
 import type { OwnCalls } from './own-calls.ts';
-import type { PinStore } from './pins.ts';
+import type { PinStore, Pins } from './pins.ts';
+import { suspicionsInText, suspicionsOf } from './review/index.ts';
+import type { UpstreamDescription } from './upstream/index.ts';
 
 /** What pinning needs. */
 export type PinDeps = {
@@ -12,35 +14,84 @@ export type PinDeps = {
   readonly pins: PinStore;
   readonly intentLog: IntentLog;
   readonly ownCalls: OwnCalls;
+  /** Upstreams of which nothing is callable before a person has approved it. */
+  readonly reviewFirst: ReadonlySet<string>;
   readonly log: Logger;
 };
 
-/**
- * Asks an upstream for its tools. At first contact they are pinned, on disk and in the log; later they are
- * compared, and a tool that changed is refused from then on. Returns whether the pins changed; rejects when
- * the upstream cannot be asked.
- */
-export async function contactUpstream(
+/** `by` in the record of a first contact. */
+export const FIRST_CONTACT = 'first-contact';
+
+/** Asks an upstream for everything it offers. Rejects when it cannot be asked. */
+export function askUpstream(
   { upstream, credential }: UpstreamPort,
+  { ownCalls }: Pick<PinDeps, 'ownCalls'>,
+): Promise<UpstreamDescription> {
+  return ownCalls.during(upstream.name, credential, (authorize) => upstream.describe(authorize));
+}
+
+/**
+ * Takes what an upstream offers. At first contact it is pinned, on disk and in the log, unless the operator
+ * wants to review it first; tools whose names look like another's never are. Later it is compared, and a tool
+ * that changed is refused from then on. Returns whether the pins changed.
+ */
+export async function takeDescription(
+  { upstream: { name } }: UpstreamPort,
+  { tools, instructions }: UpstreamDescription,
   deps: PinDeps,
 ): Promise<boolean> {
-  const { name } = upstream;
-  const { tools } = await deps.ownCalls.during(name, credential, (authorize) => upstream.describe(authorize));
-  if (deps.catalogue.isPinned(name)) {
-    const changed = deps.catalogue.observe(name, tools);
-    if (changed.length > 0) {
-      deps.log.warn({ upstream: name, tools: changed }, 'tool definitions differ from the reviewed ones');
-    }
+  const { catalogue, log } = deps;
+  const said = instructions === undefined ? {} : { instructions };
+  const changed = catalogue.observe(name, tools, said);
+  if (catalogue.isPinned(name) || deps.reviewFirst.has(name)) {
+    if (changed.length > 0)
+      log.warn({ upstream: name, tools: changed }, 'tool definitions differ from the reviewed ones');
+    if (catalogue.isPinned(name) && instructions !== catalogue.instructions(name))
+      log.warn({ upstream: name }, 'server instructions differ from the reviewed ones');
     return false;
   }
-  const pinned = deps.catalogue.pin(name, tools);
-  const digests = Object.fromEntries(pinned.tools.map((tool) => [tool.name, tool.digest]));
-  await deps.intentLog.append({
-    type: 'toolset.pin',
-    upstream: name,
-    digest: digestJson(digests),
-    tools: digests,
-  });
-  await deps.pins.save(name, tools);
+  const collides = (tool: string): boolean => catalogue.collision(name, tool) !== undefined;
+  const pins: Pins = { tools: tools.filter((tool) => !collides(tool.name)), ...said };
+  warnOfText(name, pins, log);
+  await deps.intentLog.append(toPinRecord(name, pins, FIRST_CONTACT, catalogue));
+  await deps.pins.save(name, pins);
+  catalogue.pin(name, pins);
   return true;
+}
+
+/** The record of a review: what is pinned from now on, and by whom. */
+export function toPinRecord(
+  upstream: UpstreamPort['upstream']['name'],
+  pins: Pins,
+  by: string,
+  catalogue: PinnedCatalogue,
+): ToolPinRecord {
+  const pinned = catalogue.candidate(upstream, pins).upstreams.find(({ name }) => name === upstream);
+  const digests = Object.fromEntries((pinned?.tools ?? []).map((tool) => [tool.name, tool.digest]));
+  const instructions = pins.instructions === undefined ? null : sha256(pins.instructions);
+  return {
+    type: 'toolset.pin',
+    upstream,
+    digest: digestJson({ tools: digests, instructions }),
+    tools: digests,
+    ...(instructions === null ? {} : { instructions }),
+    ...(pins.rejected === undefined ? {} : { rejected: pins.rejected }),
+    by,
+  };
+}
+
+/** Trust on first use is not blind: the operator hears of text that deserves a look. */
+function warnOfText(upstream: string, { tools, instructions }: Pins, log: Logger): void {
+  const names = new Map(tools.map((tool) => [tool.name, [upstream]]));
+  const told = suspicionsInText(instructions ?? '', 'instructions').length > 0 ? ['(instructions)'] : [];
+  const isAlarming = ({ kind }: { kind: string }): boolean =>
+    kind === 'hidden-text' || kind === 'instruction';
+  const suspicious = tools
+    .filter((tool) => suspicionsOf(tool, upstream, names).some(isAlarming))
+    .map((tool) => tool.name);
+  if (told.length + suspicious.length > 0)
+    log.warn(
+      { upstream, tools: [...suspicious, ...told] },
+      'pinned text deserves a look: run "sallyport tools review"',
+    );
 }

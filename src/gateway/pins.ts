@@ -6,20 +6,36 @@ import type { ToolDefinition } from './upstream/index.ts';
 
 const PinFile = z.strictObject({
   v: z.literal(1),
-  upstreams: z.record(z.string(), z.strictObject({ tools: z.array(z.looseObject({ name: z.string() })) })),
+  upstreams: z.record(
+    z.string(),
+    z.strictObject({
+      tools: z.array(z.looseObject({ name: z.string() })),
+      instructions: z.string().optional(),
+      rejected: z.record(z.string(), z.string()).optional(),
+    }),
+  ),
 });
 
-/** The reviewed tool definitions on disk, by upstream. */
+/** What was reviewed of one upstream. */
+export type Pins = {
+  readonly tools: readonly ToolDefinition[];
+  /** What the server tells every model that uses it. */
+  readonly instructions?: string;
+  /** Tools that a reviewer has turned down, with the digest of the definition at that time. */
+  readonly rejected?: Readonly<Record<string, string>>;
+};
+
+/** The reviews on disk, by upstream. */
 export type PinStore = {
-  readonly load: () => Promise<ReadonlyMap<string, readonly ToolDefinition[]>>;
-  /** Replaces the definitions of one upstream; the file is whole at any time. */
-  readonly save: (upstream: string, tools: readonly ToolDefinition[]) => Promise<void>;
+  readonly load: () => Promise<ReadonlyMap<string, Pins>>;
+  /** Replaces the pins of one upstream; the file is whole at any time. */
+  readonly save: (upstream: string, pins: Pins) => Promise<void>;
 };
 
 /** Keeps pins in `<data>/pins.json`. Throws `ERR_CATALOGUE_INVALID` for a file it cannot make sense of. */
 export function openPinStore(dataFolder: string): PinStore {
   const file = join(dataFolder, 'pins.json');
-  const load = async (): Promise<Map<string, readonly ToolDefinition[]>> => {
+  const load = async (): Promise<Map<string, Pins>> => {
     const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return undefined;
       throw error;
@@ -34,25 +50,25 @@ export function openPinStore(dataFolder: string): PinStore {
     }
     return pins;
   };
-  async function replace(upstream: string, tools: readonly ToolDefinition[]): Promise<void> {
+  async function replace(upstream: string, reviewed: Pins): Promise<void> {
     const pins = await load();
-    pins.set(upstream, tools);
-    const upstreams = Object.fromEntries([...pins].map(([name, pinned]) => [name, { tools: pinned }]));
-    await writeFile(`${file}.new`, JSON.stringify({ v: 1, upstreams }), { mode: 0o600 });
+    pins.set(upstream, reviewed);
+    const text = JSON.stringify({ v: 1, upstreams: Object.fromEntries(pins) });
+    await writeFile(`${file}.new`, text, { mode: 0o600 });
     await rename(`${file}.new`, file);
   }
 
   let saving: Promise<void> = Promise.resolve();
   return {
     load,
-    save(upstream, tools) {
-      saving = saving.catch(() => undefined).then(() => replace(upstream, tools)); // one at a time
+    save(upstream, pins) {
+      saving = saving.catch(() => undefined).then(() => replace(upstream, pins)); // one at a time
       return saving;
     },
   };
 }
 
-function parsePins(text: string): Map<string, readonly ToolDefinition[]> | undefined {
+function parsePins(text: string): Map<string, Pins> | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -61,6 +77,6 @@ function parsePins(text: string): Map<string, readonly ToolDefinition[]> | undef
   }
   const parsed = PinFile.safeParse(value);
   if (!parsed.success) return undefined;
-  const raw = (value as JsonObject)['upstreams'] as Record<string, { tools: ToolDefinition[] }>;
-  return new Map(Object.entries(raw).map(([name, entry]) => [name, entry.tools]));
+  const raw = (value as JsonObject)['upstreams'] as Record<string, Pins>; // as they are, in the order of their fields
+  return new Map(Object.entries(raw));
 }

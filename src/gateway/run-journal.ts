@@ -10,7 +10,7 @@ import type { Upstream } from './upstream/index.ts';
 export type RunJournalDeps = {
   readonly intentLog: IntentLog;
   readonly inFlight: InFlight;
-  readonly sessions: Sessions;
+  readonly sessions: Pick<Sessions, 'end'>;
   readonly history: RunHistory;
   readonly upstreams: () => Iterable<Upstream>;
   readonly log: Logger;

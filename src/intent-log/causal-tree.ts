@@ -24,6 +24,8 @@ export type CausalCall = {
   readonly code?: string;
   readonly reason?: string;
   readonly detail?: string;
+  /** Taint labels that the answer put on the delegation tree. */
+  readonly labels?: readonly string[];
   /** Missing while the call is under way; a refusal has none. */
   readonly outcome?: CausalOutcome;
   /** For a refusal: microseconds until it was given. */
@@ -35,7 +37,6 @@ export type CausalOutcome = {
   readonly status: OutcomeStatus;
   /** Id of the credential minted for this call. */
   readonly credential?: string;
-  readonly labels: readonly string[];
   readonly micros: number;
   readonly detail?: string;
 };
@@ -116,8 +117,9 @@ function parentOf(run: CausalRun, runs: Map<RunId, DraftRun>): DraftRun | undefi
 }
 
 function permittedCall(record: IntentRecord & { idx: number; at: string }): Draft<CausalCall> {
-  const { idx, at, call, subject, decision } = record;
-  return { kind: 'call', idx, at, call, subject, ...explain(decision) };
+  const { idx, at, call, subject, decision, labels } = record;
+  const taint = labels === undefined ? {} : { labels };
+  return { kind: 'call', idx, at, call, subject, ...explain(decision), ...taint };
 }
 
 function refusedCall(record: RefusalRecord & { idx: number; at: string }): CausalCall {
@@ -134,11 +136,10 @@ function explain(decision: DecisionEntry): Omit<DecisionEntry, 'revision'> {
 }
 
 function outcomeOf(record: OutcomeRecord & { idx: number }): CausalOutcome {
-  const { idx, status, credential, labels = [], micros, detail } = record;
+  const { idx, status, credential, micros, detail } = record;
   return {
     idx,
     status,
-    labels,
     micros,
     ...(credential === undefined ? {} : { credential: credential.id }),
     ...(detail === undefined ? {} : { detail }),

@@ -88,6 +88,8 @@ export type IntentRecord = {
   readonly decision: DecisionEntry;
   /** Replay cache entry of the proof (see `Caller.proofId`), so that a restart does not forget it. */
   readonly proof: string;
+  /** Taint labels that the answer puts on the delegation tree; in force from here on. */
+  readonly labels?: readonly string[];
   readonly rpcId?: string | number;
   /** W3C trace context the client sent: a hint, never an identity. */
   readonly traceparent?: string;
@@ -103,8 +105,6 @@ export type OutcomeRecord = {
   readonly status: OutcomeStatus;
   readonly result?: Commitment;
   readonly credential?: { readonly id: string; readonly kind: string; readonly expiresAt: number };
-  /** Taint labels the result added to the delegation tree. */
-  readonly labels?: readonly string[];
   /** Microseconds from arrival to this record. */
   readonly micros: number;
   readonly detail?: string;
@@ -135,6 +135,12 @@ export type ToolPinRecord = {
   readonly upstream: string;
   readonly digest: string;
   readonly tools: JsonObject;
+  /** Digest of the reviewed server instructions. */
+  readonly instructions?: string;
+  /** Tools a reviewer turned down, with the digests they had. */
+  readonly rejected?: JsonObject;
+  /** The operator who reviewed, or `first-contact`. */
+  readonly by?: string;
 };
 
 /** Crash recovery: what was found open and closed as `unknown`. */

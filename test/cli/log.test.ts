@@ -19,8 +19,8 @@ async function story(): Promise<Story> {
   await using log = await openLog(folder);
   await log.append({ type: 'boot', version: '0.1.0', config: 'digest' });
   await log.append(runOpen(root));
-  const { leaf } = await log.append(intent(root, first));
-  await log.append(outcome(root, first, leaf, { labels: ['untrusted'] }));
+  const { leaf } = await log.append(intent(root, first, { labels: ['untrusted'] }));
+  await log.append(outcome(root, first, leaf));
   await log.append(refusal(root, denied));
   await log.append(runOpen(child, { parent: root, root, depth: 1, purpose: 'lookup' }));
   const childIntent = await log.append(intent(child, inChild));
@@ -89,8 +89,8 @@ describe('log show', () => {
     await log.append(runOpen(run, { purpose: evil, owner: { kind: 'team', name: evil, contact: '' } }));
     const call = newCall();
     const subject = { upstream: 'ops', method: 'tools/call', tool: `pay${evil}` };
-    const { leaf } = await log.append(intent(run, call, { subject }));
-    await log.append(outcome(run, call, leaf, { detail: evil, labels: [evil] }));
+    const { leaf } = await log.append(intent(run, call, { subject, labels: [evil] }));
+    await log.append(outcome(run, call, leaf, { detail: evil }));
     await log.append(refusal(run, newCall(), { subject: { upstream: evil, method: evil } }));
     await log.append(runClose(run, { by: evil, reason: evil }));
     const { out, lines } = collect();

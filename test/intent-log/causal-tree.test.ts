@@ -18,8 +18,8 @@ function story(): LogInMemory {
   const log = new LogInMemory();
   log.append(runOpen(root));
   log.append(runOpen(stranger));
-  const firstLeaf = log.append(intent(root, first));
-  log.append(outcome(root, first, firstLeaf, { labels: ['untrusted'] }));
+  const firstLeaf = log.append(intent(root, first, { labels: ['untrusted'] }));
+  log.append(outcome(root, first, firstLeaf));
   log.append(refusal(root, denied));
   log.append(runOpen(child, { parent: root, root, depth: 1, purpose: 'lookup' }));
   const childLeaf = log.append(intent(child, inChild));
@@ -44,7 +44,8 @@ describe('the causal tree', () => {
         effect: 'permit',
         policies: ['read-inbox'],
         subject: { upstream: 'ops', tool: 'list_inbox' },
-        outcome: { status: 'ok', credential: first, labels: ['untrusted'], micros: 12_300 },
+        labels: ['untrusted'],
+        outcome: { status: 'ok', credential: first, micros: 12_300 },
       },
       { kind: 'call', call: denied, effect: 'forbid', code: 'forbidden_by_policy', micros: 400 },
       {

@@ -30,3 +30,19 @@ function statOf(pid: number): string[] | undefined {
     return undefined;
   }
 }
+
+/** Ids of the living processes whose command line holds a mark, this one not among them. */
+export function childrenWith(mark: string): number[] {
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => Number.isInteger(pid) && pid !== process.pid && isAlive(pid))
+    .filter((pid) => commandOf(pid).includes(mark));
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}

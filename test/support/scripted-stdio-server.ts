@@ -10,12 +10,13 @@ const held: Message[] = [];
 const cancelled: unknown[] = [];
 
 const methods: Record<string, (message: Message) => void> = {
-  initialize: ({ id }) =>
+  initialize: ({ id, params }) =>
     answer(id, {
-      protocolVersion: '2025-11-25',
+      protocolVersion: params?.['protocolVersion'],
       capabilities: { tools: {} },
       serverInfo: { name: 's', version: '1' },
     }),
+  'tools/list': ({ id }) => answer(id, { tools: [] }),
   'test/env': ({ id }) => answer(id, { env: process.env, argv: process.argv.slice(2), cwd: process.cwd() }),
   'test/received': (message) => answer(message.id, { message }),
   'test/crash': () => process.exit(7),

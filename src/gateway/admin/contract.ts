@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { JsonValue } from '../../base/index.ts';
 
 /** `GET /v1/runs`: the live runs, oldest first. */
 export const RunList = z.strictObject({
@@ -31,6 +32,82 @@ export const Status = z.strictObject({
   policyRevision: z.string(),
   requestsInFlight: z.int(),
   liveRuns: z.int(),
+  /** MCP sessions that agents hold at upstreams. */
+  sessions: z.int(),
   upstreams: z.array(z.strictObject({ name: z.string(), tools: z.int(), pinned: z.boolean() })),
 });
 export type Status = z.infer<typeof Status>;
+
+const json = z.custom<JsonValue>((value) => value !== undefined);
+const Suspicion = z.strictObject({
+  kind: z.enum(['hidden-text', 'instruction', 'secret', 'other-tool', 'url', 'encoded']),
+  where: z.string(),
+  text: z.string(),
+});
+
+/** One upstream in `GET /v1/tools`: what was reviewed and what is there now. */
+export const ReviewedUpstream = z.strictObject({
+  name: z.string(),
+  environment: z.string(),
+  transport: z.enum(['http', 'stdio']),
+  source: z.string().describe('URL or command line: whose word the definitions are.'),
+  review: z.enum(['first-contact', 'required']),
+  isPinned: z.boolean(),
+  wasAsked: z.boolean().describe('False: not since the start, so what is shown is what was reviewed.'),
+  instructions: z.strictObject({
+    state: z.enum(['reviewed', 'new', 'changed', 'removed']),
+    text: z.string().optional(),
+    digest: z.string().optional(),
+    reviewedText: z.string().optional(),
+    suspicions: z.array(Suspicion),
+  }),
+  tools: z.array(
+    z.strictObject({
+      name: z.string(),
+      state: z.enum(['reviewed', 'new', 'changed', 'removed', 'rejected', 'collides']),
+      digest: z.string().optional().describe('Of the present definition; none when it was removed.'),
+      reviewedDigest: z.string().optional(),
+      definition: json,
+      annotations: json.optional(),
+      groups: z.array(z.string()),
+      labels: z.array(z.string()),
+      changes: z.array(z.strictObject({ path: z.string(), before: json.optional(), after: json.optional() })),
+      suspicions: z.array(Suspicion),
+      collidesWith: z.string().optional().describe('The earlier tool that this one could be taken for.'),
+    }),
+  ),
+});
+export type ReviewedUpstream = z.infer<typeof ReviewedUpstream>;
+
+/** `GET /v1/tools`. */
+export const ToolList = z.strictObject({ upstreams: z.array(ReviewedUpstream) });
+export type ToolList = z.infer<typeof ToolList>;
+
+/** Body of `POST /v1/tools/review`: verdicts on definitions that a person has seen, named by their digests. */
+export const ReviewRequest = z.strictObject({
+  upstream: z.string(),
+  tools: z
+    .array(
+      z.strictObject({
+        tool: z.string().min(1),
+        digest: z.string().nullable().describe('As listed; null for a tool that was removed.'),
+        verdict: z.enum(['approve', 'reject']),
+      }),
+    )
+    .max(10_000),
+  instructions: z
+    .strictObject({ digest: z.string().nullable() })
+    .optional()
+    .describe('Approves the instructions as they are now.'),
+});
+export type ReviewRequest = z.infer<typeof ReviewRequest>;
+
+/** Answer of `POST /v1/tools/review`. */
+export const ReviewResult = z.strictObject({
+  upstream: z.string(),
+  approved: z.array(z.string()),
+  rejected: z.array(z.string()),
+  instructions: z.boolean(),
+  problems: z.string().optional().describe('Why the policies still are not in force.'),
+});
+export type ReviewResult = z.infer<typeof ReviewResult>;

@@ -1,9 +1,17 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import { parseRunId, type RunId } from '../../base/index.ts';
+import { parseRunId, type Result, type RunId } from '../../base/index.ts';
 import type { Run } from '../../identity/index.ts';
-import { RevokeRequest, type RevokeResult, type RunList, type Status } from './contract.ts';
+import {
+  ReviewRequest,
+  type ReviewResult,
+  RevokeRequest,
+  type RevokeResult,
+  type RunList,
+  type Status,
+  type ToolList,
+} from './contract.ts';
 
 /** What the admin plane may do to the gateway. */
 export type AdminPorts = {
@@ -13,14 +21,31 @@ export type AdminPorts = {
   /** Ends a run and its descendants; resolves when it is durable and in force. */
   readonly revoke: (run: RunId, by: string, reason: string) => Promise<readonly Run[]>;
   readonly status: () => Promise<Status>;
+  /** The tool catalogue as a reviewer sees it, and verdicts on it. */
+  readonly tools: {
+    list(): ToolList;
+    apply(
+      request: ReviewRequest,
+      by: string,
+    ): Promise<Result<ReviewResult, { readonly status: number; readonly message: string }>>;
+  };
   /** `Host` values that are ours: anything else is DNS rebinding. */
   readonly allowedHosts: ReadonlySet<string>;
   readonly log: Logger;
 };
 
+const REQUEST_MS = 10_000;
+const SLOWNESS_CHECK_MS = 5_000;
+
 /** The admin plane: its own listener, every route but `/healthz` for operators only. */
 export function createAdminPlane(ports: AdminPorts): FastifyInstance {
-  const app = Fastify({ logger: false, bodyLimit: 64 * 1024, requestTimeout: 10_000 });
+  const app = Fastify({
+    logger: false,
+    bodyLimit: 64 * 1024,
+    requestTimeout: REQUEST_MS,
+    // Node.js does not end slow bodies while the limit for headers is above that for whole requests.
+    http: { headersTimeout: REQUEST_MS, connectionsCheckingInterval: SLOWNESS_CHECK_MS },
+  });
 
   app.addHook('onRequest', async (request, reply) => {
     if (!ports.allowedHosts.has(request.headers.host ?? '')) {
@@ -76,7 +101,19 @@ function operatorRoutes(app: FastifyInstance, ports: AdminPorts): void {
     if (revoked.length === 0) return refuse(reply, 404, 'no live run has this id');
     return { revoked: revoked.map((ended) => ended.id) } satisfies RevokeResult;
   });
+
+  app.get('/v1/tools', (): ToolList => ports.tools.list());
+
+  app.post('/v1/tools/review', { bodyLimit: REVIEW_BYTES }, async (request, reply) => {
+    const body = ReviewRequest.safeParse(request.body ?? {});
+    if (!body.success) return refuse(reply, 400, z.prettifyError(body.error));
+    const result = await ports.tools.apply(body.data, operatorOf.get(request) ?? '');
+    return result.ok ? result.value : refuse(reply, result.error.status, result.error.message);
+  });
 }
+
+/** Room for a verdict on each of 10,000 tools. */
+const REVIEW_BYTES = 4 * 1024 * 1024;
 
 function toListEntry(run: Run): RunList['runs'][number] {
   return {

@@ -28,6 +28,8 @@ export type { RpcId };
 export type ResolveRefusal =
   | { readonly reason: 'unknown_upstream' }
   | { readonly reason: 'unknown_session' }
+  /** The aggregate endpoint could not open the session at the upstream that the request needs. */
+  | { readonly reason: 'no_upstream_session' }
   | { readonly reason: 'invalid_params'; readonly detail: string }
   | { readonly reason: 'header_mismatch'; readonly detail: string };
 

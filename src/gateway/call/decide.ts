@@ -9,6 +9,10 @@ import type { Call } from './resolve-call.ts';
 export async function decide(call: Call, facts: RunFacts, deps: CallDeps): Promise<Decision> {
   const { caller, target, port, run } = call;
   const { revision } = deps.pdp;
+  const rechecked = target.kind === 'tool' ? deps.rechecks.settle(target.upstream) : undefined;
+  if (rechecked !== undefined && !(await rechecked)) {
+    return forbid('not_reviewed', 'the upstream has announced changes that cannot be looked at', revision);
+  }
   if (target.kind === 'tool' && deps.catalogue.review(target.upstream, target.tool) === 'drifted') {
     return forbid('not_reviewed', 'the tool has changed since it was reviewed', revision);
   }

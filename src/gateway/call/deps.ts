@@ -5,9 +5,11 @@ import type { AuthenticateDeps, AuthenticationRequest, MintDeps } from '../../id
 import type { IntentLog } from '../../intent-log/index.ts';
 import type { PinnedCatalogue } from '../catalogue.ts';
 import type { AdmissionRules, EventIds, Sessions } from '../mcp/index.ts';
+import type { Rechecks } from '../rechecks.ts';
 import type { Upstream } from '../upstream/index.ts';
 import type { Inbound } from './call.ts';
 import type { InFlight } from './in-flight.ts';
+import type { Resumption } from './resumption.ts';
 
 /** An upstream and the kind of credential it gets. */
 export type UpstreamPort = {
@@ -24,10 +26,12 @@ export type CallDeps = {
   readonly minting: MintDeps;
   readonly upstreams: ReadonlyMap<UpstreamName, UpstreamPort>;
   readonly catalogue: PinnedCatalogue;
+  readonly rechecks: Rechecks;
   readonly sessions: Sessions;
   readonly eventIds: EventIds;
   readonly history: RunHistory;
   readonly inFlight: InFlight;
+  readonly resumption: Resumption;
   readonly pdp: Pdp;
   readonly intentLog: IntentLog;
   readonly now: Clock;

@@ -17,6 +17,9 @@ export async function filterAnswer(
   const { target } = call;
   if (target.kind === 'tool' || message['result'] === undefined) return message;
   switch (target.method) {
+    case 'initialize':
+    case 'server/discover':
+      return withReviewedInstructions(message, deps.catalogue.instructions(target.upstream));
     case 'tools/list':
       return filterTools(call, message, deps);
     case 'prompts/list':
@@ -32,6 +35,15 @@ export async function filterAnswer(
     default:
       return message;
   }
+}
+
+/** What a server says to every model is pinned like its tools, or it would be the way around the review. */
+function withReviewedInstructions(message: JsonRpcMessage, reviewed: string | undefined): JsonRpcMessage {
+  const { result } = message;
+  if (!isJsonObject(result)) return message;
+  const rest = Object.entries(result).filter(([key]) => key.toLowerCase() !== 'instructions');
+  const instructions = reviewed === undefined ? {} : { instructions: reviewed };
+  return { ...message, result: { ...Object.fromEntries(rest), ...instructions } };
 }
 
 async function filterTools(call: Call, message: JsonRpcMessage, deps: CallDeps): Promise<JsonRpcMessage> {

@@ -15,6 +15,7 @@ export async function forward(
   deps: CallDeps,
 ): Promise<Result<Answer, UpstreamFailure>> {
   const { admitted, session, port, run, mcpHeaders } = call;
+  if (signal.aborted) return err({ reason: 'cancelled', detail: 'the run ended before the call was sent' });
   try {
     const answer = await port.upstream.send({
       method: admitted.leg,

@@ -11,8 +11,12 @@ export type InFlight = {
   readonly size: number;
 };
 
+const RUN_OVER = 'the run is over';
+const REMEMBERED_ENDS = 10_000;
+
 export function createInFlight(): InFlight {
   const byRun = new Map<RunId, Set<AbortController>>();
+  const over = new Set<RunId>(); // a run that is over stays over, so a request that comes too late is aborted
   let size = 0;
   return {
     enter(chain, agentGone) {
@@ -21,7 +25,8 @@ export function createInFlight(): InFlight {
       const onGone = (): void => controller.abort('the agent went away');
       const siblings = byRun.get(run) ?? new Set();
       byRun.set(run, siblings.add(controller));
-      if (agentGone.aborted) onGone();
+      if (chain.some((link) => over.has(link.id))) controller.abort(RUN_OVER);
+      else if (agentGone.aborted) onGone();
       else agentGone.addEventListener('abort', onGone, { once: true });
       size++;
       const leave = (): void => {
@@ -34,7 +39,9 @@ export function createInFlight(): InFlight {
     },
 
     abortRun(run) {
-      for (const controller of byRun.get(run) ?? []) controller.abort('the run is over');
+      over.add(run);
+      if (over.size > REMEMBERED_ENDS) over.delete(over.values().next().value ?? run);
+      for (const controller of byRun.get(run) ?? []) controller.abort(RUN_OVER);
     },
 
     get size() {

@@ -5,9 +5,15 @@ import type { CallDeps } from './deps.ts';
 import { toActor, toDecisionEntry } from './entries.ts';
 import type { Call } from './resolve-call.ts';
 
-/** STEP 6: resolves once the intent is on disk. Nothing leaves the gateway before that. */
-export function recordIntent(call: Call, decision: Permit, deps: CallDeps): Promise<Receipt> {
+/**
+ * STEP 6: resolves once the intent is on disk. Nothing leaves the gateway before that. The labels that the answer
+ * will carry are on the delegation tree from here on: what an agent reads in progress messages, or in an answer
+ * whose end it never waits for, has tainted it before its next call.
+ */
+export async function recordIntent(call: Call, decision: Permit, deps: CallDeps): Promise<Receipt> {
   const traceparent = traceparentOf(call);
+  const labels = labelsOf(call, deps);
+  await deps.history.taint(call.run, labels);
   return deps.intentLog.append({
     type: 'intent',
     call: call.inbound.call,
@@ -16,9 +22,14 @@ export function recordIntent(call: Call, decision: Permit, deps: CallDeps): Prom
     subject: toSubject(call, deps),
     decision: toDecisionEntry(decision),
     proof: call.caller.proofId,
+    ...(labels.length === 0 ? {} : { labels }),
     ...(call.rpcId === undefined ? {} : { rpcId: call.rpcId }),
     ...(traceparent === undefined ? {} : { traceparent }),
   });
+}
+
+function labelsOf({ target }: Call, deps: CallDeps): readonly string[] {
+  return target.kind === 'tool' ? (deps.catalogue.tools(target.upstream).get(target.tool)?.labels ?? []) : [];
 }
 
 /** What a call is about, as the log says it. */

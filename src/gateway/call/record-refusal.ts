@@ -18,7 +18,7 @@ export type Known =
   | Call;
 
 /** Refusals that are made before anything is sent. */
-type RecordedRefusal = Exclude<Refusal, { step: 'forward' | 'unavailable' }>;
+type RecordedRefusal = Exclude<Refusal, { step: 'forward' }>;
 
 /** The one way out for what is not forwarded: resolves when the refusal is on disk. */
 export async function refuse(known: Known, refusal: RecordedRefusal, deps: CallDeps): Promise<CallResult> {
@@ -56,6 +56,8 @@ function toEarly(refusal: Exclude<RecordedRefusal, { step: 'decide' }>): EarlyRe
       return toEarlyAuthentication(refusal.failure);
     case 'resolve':
       return { reason: refusal.refusal.reason };
+    case 'unavailable':
+      return { reason: 'gateway_failed' };
   }
 }
 

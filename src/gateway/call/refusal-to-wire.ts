@@ -55,6 +55,8 @@ function resolveRefusalToWire(
       return wire(404, rpcId, GATEWAY_ERROR.notFound, 'no upstream has this name', call);
     case 'unknown_session':
       return wire(404, rpcId, GATEWAY_ERROR.notFound, 'session not found; initialize again', call);
+    case 'no_upstream_session':
+      return wire(502, rpcId, 502, 'the upstream cannot be reached, or refuses a session', call);
     case 'invalid_params':
       return wire(200, rpcId, RPC_ERROR.invalidParams, refusal.detail, call);
     case 'header_mismatch':
@@ -79,12 +81,13 @@ function methodRefusal(
   rpcId: RpcId | undefined,
 ): WireRefusal {
   const data = { 'sallyport/refusal': explain(decision, call) };
+  const legacyStatus = rpcId === undefined ? 403 : 200; // a notification was not accepted: only HTTP can say so
   if (decision.code === 'unknown_method') {
     const body = rpcError(rpcId, RPC_ERROR.methodNotFound, 'method not found', data);
-    return { status: era === 'modern' ? 404 : 200, headers: {}, body };
+    return { status: era === 'modern' ? 404 : legacyStatus, headers: {}, body };
   }
   const body = rpcError(rpcId, GATEWAY_ERROR.refusedByPolicy, sentence(decision), data);
-  return { status: rpcId === undefined ? 403 : 200, headers: {}, body };
+  return { status: legacyStatus, headers: {}, body };
 }
 
 function sentence({ reason, code }: Forbid): string {

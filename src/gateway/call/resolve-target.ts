@@ -5,12 +5,16 @@ import type { ResolveRefusal } from './call.ts';
 
 const NOTHING: JsonObject = {};
 
+/** Names that policy uses for what has no method of its own; a message must not pass for one of them. */
+const LEGS: ReadonlySet<string> = new Set(['GET', 'DELETE', 'response']);
+
 /** What a message asks for, in the words of policy. Never guesses: odd parameters are refused. */
 export function resolveTarget(upstream: UpstreamName, admitted: Admitted): Result<Target, ResolveRefusal> {
   if (admitted.leg !== 'POST') return ok({ kind: 'method', upstream, method: admitted.leg, params: NOTHING });
   if (admitted.kind === 'response') {
     return ok({ kind: 'method', upstream, method: 'response', params: NOTHING });
   }
+  if (LEGS.has(admitted.method)) return refuse(`"${admitted.method}" is not a method of MCP`);
   const params = admitted.params ?? NOTHING;
   if (admitted.method !== 'tools/call')
     return ok({ kind: 'method', upstream, method: admitted.method, params });

@@ -81,7 +81,11 @@ export function isPrintable(value: string): boolean {
   return PRINTABLE.test(value);
 }
 
+/** What nearly every client sends. */
+const USUAL_ACCEPT = 'application/json, text/event-stream';
+
 function accepts(accept: string, type: string, subtype: string): boolean {
+  if (accept === USUAL_ACCEPT) return true;
   return accept.split(',').some((range) => {
     const [name = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
     if (parameters.some((parameter) => /^q\s*=\s*0(?:\.0*)?$/.test(parameter))) return false;

@@ -1,6 +1,5 @@
 const PREFIX = '=?base64?';
 const SUFFIX = '?=';
-const CANONICAL_BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
@@ -11,10 +10,17 @@ export function decodeHeaderValue(value: string): string | undefined {
   if (!value.startsWith(PREFIX) || !value.endsWith(SUFFIX) || value.length < PREFIX.length + SUFFIX.length)
     return value;
   const encoded = value.slice(PREFIX.length, -SUFFIX.length);
-  if (!CANONICAL_BASE64.test(encoded)) return undefined;
+  const bytes = Buffer.from(encoded, 'base64');
+  if (bytes.toString('base64') !== encoded) return undefined; // spare bits, white space, other alphabets
   try {
-    return utf8.decode(Buffer.from(encoded, 'base64'));
+    return utf8.decode(bytes);
   } catch {
     return undefined;
   }
+}
+
+/** The other way round: as it is where a header can carry it, else in base64. */
+export function encodeHeaderValue(text: string): string {
+  const isPlain = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(text) && !text.startsWith(PREFIX);
+  return isPlain ? text : `${PREFIX}${Buffer.from(text).toString('base64')}${SUFFIX}`;
 }

@@ -1,9 +1,10 @@
 export { type Admitted, type AgentRequest, admitRequest } from './admit.ts';
-export type { AdmissionRules, Headers } from './admit-http.ts';
+export { type AdmissionRules, checkSite, type Headers } from './admit-http.ts';
 export type { AgentMessage } from './admit-message.ts';
 export { type AdmitReason, type AdmitRefusal, type AdmitWire, admitRefusalToWire } from './admit-refusal.ts';
 export { createEventIds, type EventIds } from './event-ids.ts';
 export { filterToolsList, keepPrivate, type Pin } from './filter-list.ts';
+export { encodeHeaderValue } from './header-value.ts';
 export { checkParamHeaders } from './param-headers.ts';
 export { createSessions, type Sessions, type SessionsDeps } from './sessions.ts';
 export {

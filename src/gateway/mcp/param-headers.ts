@@ -22,7 +22,10 @@ export function checkParamHeaders(
     const value = valueAt(args, path);
     const name = `mcp-param-${header.toLowerCase()}`;
     const text = mcpHeaders[name];
-    if (!isPrimitive(value)) continue;
+    if (!isPrimitive(value)) {
+      if (text === undefined) continue;
+      return `the ${name} header repeats arguments.${path.join('.')}, which has no such value`;
+    }
     if (text === undefined) return `the ${name} header is missing for arguments.${path.join('.')}`;
     const decoded = decodeHeaderValue(text.trim());
     if (decoded === undefined) return `the ${name} header holds damaged base64`;

@@ -1,6 +1,17 @@
-import { isJsonObject } from '../../base/index.ts';
+import { isJsonObject, type JsonValue } from '../../base/index.ts';
 import { EventQueue, type OnHeld } from './event-queue.ts';
-import { type Era, isRpcId, kindOfMessage, RPC_ERROR, type RpcId, rpcError } from './protocol.ts';
+import { createEventStore, type EventStore } from './event-store.ts';
+import {
+  type Era,
+  isModernRevision,
+  isRpcId,
+  kindOfMessage,
+  LEGACY_REVISION,
+  RPC_ERROR,
+  type RpcId,
+  rpcError,
+} from './protocol.ts';
+import { ResumableStream } from './resumable-stream.ts';
 import { type ClientIds, notificationForClient, referenceIn, responseForClient } from './rewrite-ids.ts';
 import { type JsonRpcMessage, UpstreamError, type UpstreamFailure } from './upstream.ts';
 
@@ -10,7 +21,7 @@ export type OpenCall = {
   readonly own: number;
   readonly client: ClientIds;
   readonly method: string;
-  readonly events: EventQueue;
+  readonly events: EventQueue | ResumableStream;
   /** Requests of the server that its client has not answered yet. */
   readonly asked: Set<RpcId>;
   /** Counts silence anew. */
@@ -22,6 +33,11 @@ export type ClientStreamsOptions = {
   readonly era: Era;
   /** Longest silence within a call, in milliseconds. */
   readonly timeoutMs: number;
+  /** How long a call goes on whose client went away, and after how long clients are sent away to come back. */
+  readonly resumeMs: number;
+  readonly streamMs?: number;
+  /** Makes event ids of this session unlike those of any other. */
+  readonly eventPrefix: string;
   readonly onHeld: OnHeld;
   /** Says something to the child on the gateway's own account. */
   readonly tell: (message: JsonRpcMessage) => void;
@@ -31,6 +47,8 @@ const MAX_CALLS = 1024;
 const MAX_ASKED = 256;
 const MAX_UNDELIVERED = 64;
 const MAX_LATE_TOKENS = 256;
+/** The number of the stream for what belongs to no request; calls count from 1. */
+const GENERAL = 0;
 
 /** Notifications about the server rather than about a request. */
 const ABOUT_SERVER = /^notifications\/(?:.*list_changed|resources\/updated|tasks\/.*)$/;
@@ -48,7 +66,9 @@ export class ClientStreams {
   /** Progress tokens of tasks, which outlive the request that made them. */
   readonly #lateTokens = new Map<number, ClientIds>();
   readonly #undelivered: { readonly message: JsonRpcMessage; readonly bytes: number }[] = [];
-  #general: EventQueue | undefined;
+  #general: EventQueue | ResumableStream | undefined;
+  /** Set when the client and the server have agreed on a revision whose clients know how to come back. */
+  #store: EventStore | undefined;
   #lastOwn = 0;
 
   constructor(options: ClientStreamsOptions) {
@@ -72,21 +92,27 @@ export class ClientStreams {
     const onAbort = (): void => this.#abandon(call, { reason: 'cancelled', detail: 'the call was aborted' });
     const onSilence = (): void => {
       // A server that waits for its client is not silent.
-      if (asked.size > 0) touch();
+      if (asked.size > 0 && call.events.isOpen) touch();
       else this.#abandon(call, { reason: 'timeout', detail: `silent for ${timeoutMs} ms` });
     };
     const timer = method === 'subscriptions/listen' ? undefined : setTimeout(onSilence, timeoutMs);
     const touch = (): void => void timer?.refresh();
-    const events = new EventQueue((bytes) => {
+    const onHeld: OnHeld = (bytes) => {
       if (bytes > 0) touch();
       this.#options.onHeld(bytes);
-    });
+    };
+    const own = ++this.#lastOwn;
+    const events =
+      this.#store === undefined
+        ? new EventQueue(onHeld)
+        : this.#resumable(own, this.#store, onHeld, client.id, onAbort);
     const release = (): void => {
       clearTimeout(timer); // a refresh does not bring it back
       signal.removeEventListener('abort', onAbort);
     };
-    const call: OpenCall = { own: ++this.#lastOwn, client, method, events, asked, touch, release };
-    signal.addEventListener('abort', onAbort, { once: true });
+    const call: OpenCall = { own, client, method, events, asked, touch, release };
+    // A client that can come back has not cancelled anything by going away.
+    if (this.#store === undefined) signal.addEventListener('abort', onAbort, { once: true });
     this.#calls.set(call.own, call);
     return call;
   }
@@ -127,12 +153,36 @@ export class ClientStreams {
   /** Opens the stream for what belongs to no request. An earlier one ends: its client has come back. */
   openGeneral(signal: AbortSignal): EventQueue {
     this.#general?.end();
-    const events = new EventQueue(this.#options.onHeld);
+    const { onHeld } = this.#options;
+    if (this.#store !== undefined) {
+      const general = this.#resumable(GENERAL, this.#store, onHeld, undefined, () => undefined);
+      this.#general = general;
+      const reader = general.open(signal);
+      this.#deliverHeldBack(general);
+      return reader;
+    }
+    const events = new EventQueue(onHeld);
     this.#general = events;
     const onAbort = (): void => events.fail({ reason: 'cancelled', detail: 'the stream was aborted' });
     signal.addEventListener('abort', onAbort, { once: true });
-    for (const { message, bytes } of this.#undelivered.splice(0)) events.push(message, bytes);
+    this.#deliverHeldBack(events);
     return events;
+  }
+
+  /** A client that comes back with the id of the last event it saw; undefined when no such event is known. */
+  resume(lastEventId: string, signal: AbortSignal): EventQueue | undefined {
+    const found = this.#store?.after(lastEventId);
+    if (found === undefined || this.#store === undefined) return undefined;
+    const { stream: number, missed } = found;
+    const live = number === GENERAL ? this.#general : this.#calls.get(number)?.events;
+    if (live instanceof ResumableStream) {
+      const reader = live.resume(missed, signal);
+      if (number === GENERAL) this.#deliverHeldBack(live);
+      return reader;
+    }
+    const ended = this.#resumable(number, this.#store, this.#options.onHeld, undefined, () => undefined);
+    ended.end();
+    return ended.resume(missed, signal);
   }
 
   /** Routes one message of the child. */
@@ -148,6 +198,24 @@ export class ClientStreams {
         this.#onNotification(message, bytes);
         break;
     }
+  }
+
+  #resumable(
+    number: number,
+    store: EventStore,
+    onHeld: OnHeld,
+    id: RpcId | undefined,
+    onForgotten: () => void,
+  ): ResumableStream {
+    const { resumeMs, streamMs } = this.#options;
+    const lastWords = ({ reason }: UpstreamFailure): JsonRpcMessage =>
+      rpcError(id, RPC_ERROR.server, `the server gave no answer (${reason})`);
+    const rotation = streamMs === undefined ? {} : { streamMs };
+    return new ResumableStream({ store, number, onHeld, onForgotten, lastWords, resumeMs, ...rotation });
+  }
+
+  #deliverHeldBack(stream: EventQueue | ResumableStream): void {
+    for (const { message, bytes } of this.#undelivered.splice(0)) stream.push({ message }, bytes);
   }
 
   #abandon(call: OpenCall, failure: UpstreamFailure): void {
@@ -174,8 +242,15 @@ export class ClientStreams {
     if (startsTask && call.client.progressToken !== undefined && this.#lateTokens.size < MAX_LATE_TOKENS) {
       this.#lateTokens.set(call.own, call.client);
     }
-    call.events.push(responseForClient(message, call.client), bytes);
+    call.events.push({ message: responseForClient(message, call.client) }, bytes);
     call.events.end();
+    if (call.method === 'initialize') this.#followRevision(result);
+  }
+
+  #followRevision(result: JsonValue | undefined): void {
+    const revision = isJsonObject(result) ? result['protocolVersion'] : undefined;
+    if (typeof revision !== 'string' || revision < LEGACY_REVISION || isModernRevision(revision)) return;
+    this.#store ??= createEventStore(this.#options.eventPrefix);
   }
 
   #onServerRequest(message: JsonRpcMessage, bytes: number): void {
@@ -208,15 +283,15 @@ export class ClientStreams {
     this.#push(notificationForClient(message, reference, client), bytes, call?.events ?? this.#openGeneral());
   }
 
-  #streamAbout(message: JsonRpcMessage): EventQueue | undefined {
+  #streamAbout(message: JsonRpcMessage): EventQueue | ResumableStream | undefined {
     const latest = this.#latestCall()?.events;
     const general = this.#openGeneral();
     return ABOUT_SERVER.test(String(message['method'])) ? (general ?? latest) : (latest ?? general);
   }
 
-  #push(message: JsonRpcMessage, bytes: number, stream: EventQueue | undefined): void {
+  #push(message: JsonRpcMessage, bytes: number, stream: EventQueue | ResumableStream | undefined): void {
     if (stream !== undefined) {
-      stream.push(message, bytes);
+      stream.push({ message }, bytes);
       return;
     }
     if (this.#options.era === 'modern') return; // nobody asked for it
@@ -232,7 +307,7 @@ export class ClientStreams {
     return [...this.#calls.values()].findLast(({ method }) => method !== 'subscriptions/listen');
   }
 
-  #openGeneral(): EventQueue | undefined {
+  #openGeneral(): EventQueue | ResumableStream | undefined {
     return this.#general?.isOpen === true ? this.#general : undefined;
   }
 }

@@ -8,36 +8,37 @@ export type OnHeld = (bytes: number) => void;
  * its size, so that the child can be paused.
  */
 export class EventQueue implements AsyncIterable<StreamEvent> {
-  readonly #held: { readonly message: JsonRpcMessage; readonly bytes: number }[] = [];
+  readonly #held: { readonly event: StreamEvent; readonly bytes: number }[] = [];
   readonly #onHeld: OnHeld;
+  readonly #onEnd: (() => void) | undefined;
   #end: 'open' | 'ended' | UpstreamFailure = 'open';
   #wake: (() => void) | undefined;
 
-  constructor(onHeld: OnHeld) {
+  /** `onEnd`: called once, when nothing more is taken in. */
+  constructor(onHeld: OnHeld, onEnd?: () => void) {
     this.#onHeld = onHeld;
+    this.#onEnd = onEnd;
   }
 
   get isOpen(): boolean {
     return this.#end === 'open';
   }
 
-  push(message: JsonRpcMessage, bytes: number): void {
+  push(event: StreamEvent, bytes: number): void {
     if (this.#end !== 'open') return;
-    this.#held.push({ message, bytes });
+    this.#held.push({ event, bytes });
     this.#onHeld(bytes);
     this.#wake?.();
   }
 
   /** Nothing more will come. What is held is still delivered. */
   end(): void {
-    if (this.#end === 'open') this.#end = 'ended';
-    this.#wake?.();
+    this.#close('ended');
   }
 
   /** The reader gets what is held, then an `UpstreamError`. */
   fail(failure: UpstreamFailure): void {
-    if (this.#end === 'open') this.#end = failure;
-    this.#wake?.();
+    this.#close(failure);
   }
 
   /** Resolves when there is something to read, or nothing more to wait for, or the time is over. */
@@ -54,14 +55,14 @@ export class EventQueue implements AsyncIterable<StreamEvent> {
   /** Takes the one message of a queue that has ended with it. Throws if it has failed without any. */
   takeOnly(): JsonRpcMessage | undefined {
     if (this.#held.length === 0 && typeof this.#end === 'object') throw new UpstreamError(this.#end);
-    return this.#held.length === 1 && this.#end === 'ended' ? this.#shift() : undefined;
+    return this.#held.length === 1 && this.#end === 'ended' ? this.#shift()?.message : undefined;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<StreamEvent, void> {
     try {
       for (;;) {
-        const message = this.#shift();
-        if (message !== undefined) yield { message };
+        const event = this.#shift();
+        if (event !== undefined) yield event;
         else if (this.#end === 'open') await this.#changed();
         else if (this.#end === 'ended') return;
         else throw new UpstreamError(this.#end);
@@ -77,10 +78,17 @@ export class EventQueue implements AsyncIterable<StreamEvent> {
     while (this.#shift() !== undefined);
   }
 
-  #shift(): JsonRpcMessage | undefined {
+  #close(end: 'ended' | UpstreamFailure): void {
+    const wasOpen = this.#end === 'open';
+    if (wasOpen) this.#end = end;
+    this.#wake?.();
+    if (wasOpen) this.#onEnd?.();
+  }
+
+  #shift(): StreamEvent | undefined {
     const next = this.#held.shift();
     if (next !== undefined) this.#onHeld(-next.bytes);
-    return next?.message;
+    return next?.event;
   }
 
   #changed(): Promise<void> {

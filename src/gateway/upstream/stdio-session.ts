@@ -1,8 +1,10 @@
 import { isUtf8 } from 'node:buffer';
+import { randomUUID } from 'node:crypto';
 import { isJsonObject } from '../../base/index.ts';
 import { ClientStreams } from './client-streams.ts';
-import { type Era, isRpcId, RPC_ERROR } from './protocol.ts';
+import { type Era, isRpcId, RPC_ERROR, rpcError } from './protocol.ts';
 import { notMcp, readMessage } from './read-message.ts';
+import { ResumableStream } from './resumable-stream.ts';
 import { type ClientIds, cancellationWithOwnId, clientIdsOf, withOwnId } from './rewrite-ids.ts';
 import { type ChildCommand, type ChildTimes, StdioChild } from './stdio-child.ts';
 import { type Answer, type JsonRpcMessage, type Outgoing, UpstreamError } from './upstream.ts';
@@ -19,6 +21,9 @@ export type StdioSessionOptions = {
   readonly times: ChildTimes;
   /** Longest silence within a call, in milliseconds. */
   readonly timeoutMs: number;
+  /** How long a call goes on whose client went away, and after how long clients are sent away to come back. */
+  readonly resumeMs: number;
+  readonly streamMs?: number;
   /** Largest message. */
   readonly resultBytes: number;
   /** Called once, when the child is gone and everything under way has failed. */
@@ -44,11 +49,14 @@ export class StdioSession implements AsyncDisposable {
   #isPaused = false;
 
   constructor(options: StdioSessionOptions) {
-    const { command, resultBytes, times, onStderr, era, timeoutMs } = options;
+    const { command, resultBytes, times, onStderr, era, timeoutMs, resumeMs, streamMs } = options;
     this.#options = options;
     this.#streams = new ClientStreams({
       era,
       timeoutMs,
+      resumeMs,
+      ...(streamMs === undefined ? {} : { streamMs }),
+      eventPrefix: randomUUID(),
       onHeld: (bytes) => this.#onHeld(bytes),
       tell: (message) => void this.#tryWrite(message),
     });
@@ -70,9 +78,9 @@ export class StdioSession implements AsyncDisposable {
   }
 
   /** Sends one message of the client, or opens the stream for what the server says by itself. */
-  async send({ method, message, signal }: Pick<Outgoing, 'method' | 'message' | 'signal'>): Promise<Answer> {
-    if (method === 'GET')
-      return { status: 200, body: { kind: 'stream', events: this.#streams.openGeneral(signal) } };
+  async send(outgoing: Omit<Outgoing, 'run'>): Promise<Answer> {
+    const { method, message, signal } = outgoing;
+    if (method === 'GET') return this.#openStream(outgoing);
     if (message === undefined) throw notMcp('there is no message to send');
     const client = message['method'] === undefined ? undefined : clientIdsOf(message);
     if (client !== undefined) return this.#request(message, client, signal);
@@ -86,6 +94,17 @@ export class StdioSession implements AsyncDisposable {
     await this.#child[Symbol.asyncDispose]();
   }
 
+  #openStream({ mcpHeaders, signal }: Pick<Outgoing, 'mcpHeaders' | 'signal'>): Answer {
+    const lastEventId = mcpHeaders['last-event-id'];
+    const events =
+      lastEventId === undefined
+        ? this.#streams.openGeneral(signal)
+        : this.#streams.resume(lastEventId, signal);
+    if (events !== undefined) return { status: 200, body: { kind: 'stream', events } };
+    const message = rpcError(undefined, RPC_ERROR.server, 'the event of Last-Event-ID is not known');
+    return { status: 400, body: { kind: 'message', message } };
+  }
+
   async #request(message: JsonRpcMessage, client: ClientIds, signal: AbortSignal): Promise<Answer> {
     const call = this.#streams.open(message, client, signal);
     try {
@@ -93,6 +112,9 @@ export class StdioSession implements AsyncDisposable {
     } catch (error) {
       this.#streams.close(call);
       throw error;
+    }
+    if (call.events instanceof ResumableStream) {
+      return { status: 200, body: { kind: 'stream', events: call.events.open(signal) } };
     }
     await call.events.ready(PATIENCE_MS);
     const only = call.events.takeOnly();

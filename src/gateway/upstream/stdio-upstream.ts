@@ -23,6 +23,10 @@ export type StdioUpstreamOptions = {
   readonly cwd?: string;
   /** Longest silence of the server within a call, and longest time for `describe`. */
   readonly timeoutMs: number;
+  /** How long a call goes on whose client went away without cancelling it; 30 seconds unless said otherwise. */
+  readonly resumeMs?: number;
+  /** After how long the stream of a call is closed, so that its client comes back for the rest; never if unset. */
+  readonly streamMs?: number;
   /** Largest message. */
   readonly resultBytes: number;
   /** How long a child may be unused before it is ended; 15 minutes unless said otherwise. */
@@ -183,7 +187,8 @@ class StdioUpstream implements Upstream {
   }
 
   #spawn(era: Era, onGone: (detail: string) => void): StdioSession {
-    const { timeoutMs, resultBytes, times = { graceMs: 2000, killMs: 2000 } } = this.#options;
+    const { timeoutMs, resultBytes, resumeMs = 30_000, streamMs } = this.#options;
+    const { times = { graceMs: 2000, killMs: 2000 } } = this.#options;
     const { log } = this.#deps;
     let lines = 0;
     const onStderr = (text: string): void => {
@@ -191,7 +196,14 @@ class StdioUpstream implements Upstream {
         log.debug({ upstream: this.name, text }, 'stdio server wrote to stderr');
     };
     const command = this.#command();
-    const session = new StdioSession({ era, command, times, timeoutMs, resultBytes, log, onStderr, onGone });
+    const bounds = {
+      times,
+      timeoutMs,
+      resultBytes,
+      resumeMs,
+      ...(streamMs === undefined ? {} : { streamMs }),
+    };
+    const session = new StdioSession({ era, command, ...bounds, log, onStderr, onGone });
     this.#alive.add(session);
     return session;
   }

@@ -60,11 +60,11 @@ export function addToDelta(delta: IndexDelta, record: LogRecord, leaf: Hash): vo
       if (record.subject.method === 'tools/call') counts.toolCalls++;
       delta.openIntents.set(record.call, { idx: record.idx, run: record.run, leaf });
       delta.proofs.push(record.proof);
+      addLabels(delta, record.run, record.labels ?? []);
       return;
     }
     case 'outcome':
       if (!delta.openIntents.delete(record.call)) delta.settled.add(record.call);
-      addLabels(delta, record.run, record.labels ?? []);
       return;
     case 'refusal':
       if (record.run !== undefined && record.decision !== undefined) countsOf(delta, record.run).denials++;

@@ -27,7 +27,7 @@ export type EmbeddedLogOptions = {
   /** Name of the log in its checkpoints and its public key: `<trust domain>/log`. */
   readonly origin: string;
   readonly now: Clock;
-  /** Records that may wait for the disk; one more is refused, the log stays open. */
+  /** Records that may wait for the disk; one more beginning is refused, the log stays open. */
   readonly queueLimit: number;
   /** Longest time in milliseconds that a record waits for a signed checkpoint. */
   readonly checkpointEveryMs: number;
@@ -147,7 +147,7 @@ class WorkerLog implements EmbeddedLog {
 
   append(record: RecordBody): Promise<Receipt> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
-    if (this.#queue.length + this.#inFlight.length >= this.#queueLimit) {
+    if (this.#queue.length + this.#inFlight.length >= roomFor(record, this.#queueLimit)) {
       return Promise.reject(unavailable('the queue is full; the disk does not keep up'));
     }
     return new Promise((resolve, reject) => {
@@ -264,6 +264,16 @@ class WorkerLog implements EmbeddedLog {
   #post(message: ToWorker): void {
     this.#worker.postMessage(message);
   }
+}
+
+/**
+ * How full the queue may be for a record to be taken. What ends something always is: a run whose end was not
+ * written would live again after a restart, and there are no more of these than of what they end. Callers that
+ * nobody knows get a quarter, so that they cannot keep out those who are known.
+ */
+function roomFor(record: RecordBody, limit: number): number {
+  if (record.type === 'outcome' || record.type === 'run.close') return Number.POSITIVE_INFINITY;
+  return record.type === 'refusal' && record.run === undefined ? Math.ceil(limit / 4) : limit;
 }
 
 function unavailable(reason: string): SallyportError {

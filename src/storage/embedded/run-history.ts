@@ -56,6 +56,11 @@ export function createEmbeddedRunHistory(past: Iterable<PastRun>): RunHistory {
       return { ...countsOf(tree, run), labels: tree.labels };
     },
 
+    async taint(run: Run, labels: readonly string[]): Promise<void> {
+      const tree = trees.get(run.root); // none when the whole tree is over
+      if (tree !== undefined) tree.labels = mergeLabels(tree.labels, labels);
+    },
+
     async leave(run: Run, leaving: Leaving): Promise<void> {
       const tree = trees.get(run.root);
       const counts = tree?.runs.get(run.id);
@@ -67,14 +72,13 @@ export function createEmbeddedRunHistory(past: Iterable<PastRun>): RunHistory {
       }
       counts.calls++;
       if (leaving.isToolCall) counts.toolCalls++;
-      tree.labels = mergeLabels(tree.labels, leaving.labels);
     },
 
     async close(runs: readonly Run[]): Promise<void> {
       for (const run of runs) {
-        const tree = trees.get(run.root);
-        tree?.runs.delete(run.id);
-        if (tree?.runs.size === 0) trees.delete(run.root);
+        // The root outlives its descendants, and until then the tree must not forget what any of them has read.
+        if (run.id === run.root) trees.delete(run.root);
+        else trees.get(run.root)?.runs.delete(run.id);
       }
     },
   };

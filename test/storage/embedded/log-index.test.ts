@@ -14,8 +14,8 @@ const key = (text: string): KeyThumbprint => text as KeyThumbprint;
 
 async function call(log: EmbeddedLog, run: ReturnType<typeof newRun>, labels: string[] = []): Promise<void> {
   const id = newCall();
-  const { leaf } = await log.append(intent(run, id));
-  await log.append(outcome(run, id, leaf, labels.length === 0 ? {} : { labels }));
+  const { leaf } = await log.append(intent(run, id, labels.length === 0 ? {} : { labels }));
+  await log.append(outcome(run, id, leaf));
 }
 
 /** Everything an index says, however it was cut into stretches. */

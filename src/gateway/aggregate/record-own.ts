@@ -1,0 +1,125 @@
+import { canonicalJson, type JsonObject, sha256 } from '../../base/index.ts';
+import type { Decision, Forbid, Permit, Target } from '../../cedar/index.ts';
+import type { UpstreamPort } from '../call/index.ts';
+import {
+  type CallResult,
+  commitTo,
+  type KnownRequest,
+  refuse,
+  toActor,
+  toDecisionEntry,
+} from '../call/index.ts';
+import type { AggregateDeps, OwnAnswer } from './deps.ts';
+import { AGGREGATE } from './names.ts';
+
+/** The upstreams at which policy permits a method, and one decision that says so or why there are none. */
+export type Reach = { readonly ports: readonly UpstreamPort[]; readonly decision: Decision };
+
+/** STEPS 4 and 5 for a request that is about no upstream in particular: it is about each that permits it. */
+export async function reachOf(
+  { caller }: KnownRequest,
+  method: string,
+  params: JsonObject,
+  { call: deps }: AggregateDeps,
+): Promise<Reach> {
+  const facts = await deps.history.facts(caller.chain[0]);
+  const ports: UpstreamPort[] = [];
+  const policies = new Set<string>();
+  let refusal: Forbid | undefined;
+  for (const [upstream, port] of deps.upstreams) {
+    const target: Target = { kind: 'method', upstream, method, params };
+    const credential = port.credential.kind;
+    const decision = deps.pdp.decide({ caller, target, facts, credential, now: deps.now() });
+    if (decision.effect === 'permit') {
+      ports.push(port);
+      for (const policy of decision.policies) policies.add(policy);
+    } else if (refusal === undefined || decision.code === 'forbidden_by_policy') refusal = decision;
+  }
+  const { revision } = deps.pdp;
+  const permit: Permit = { effect: 'permit', policies: [...policies].sort(), revision };
+  if (ports.length > 0) return { ports, decision: permit };
+  return { ports, decision: refusal ?? notOffered('no upstream is configured', revision) };
+}
+
+/** A refusal that says where else the agent can turn. */
+export function notOffered(reason: string, revision: string): Forbid {
+  return { effect: 'forbid', code: 'unknown_method', reason, policies: [], revision };
+}
+
+export function refuseByDecision(
+  request: KnownRequest,
+  decision: Forbid,
+  isToolCall: boolean,
+  { call: deps }: AggregateDeps,
+): Promise<CallResult> {
+  const { admitted } = request;
+  const era = admitted.leg === 'POST' ? admitted.era : 'legacy';
+  return refuse(request, { step: 'decide', decision, isToolCall, era }, deps);
+}
+
+/** The result as text in its RFC 8785 form, or as a value. */
+export type OwnResult = JsonObject | { readonly canonical: string };
+
+/**
+ * Answers in the name of the gateway: an intent before `act` does anything, an outcome before the answer is
+ * released, as for every other request.
+ */
+export async function answerOwn(
+  request: KnownRequest,
+  method: string,
+  decision: Permit,
+  deps: AggregateDeps,
+  act: () => Promise<{ readonly result?: OwnResult; readonly session?: string }>,
+): Promise<OwnAnswer> {
+  const { inbound, admitted, caller } = request;
+  const { intentLog } = deps.call;
+  const [run] = caller.chain;
+  const params = admitted.leg === 'POST' && admitted.kind !== 'response' ? admitted.params : undefined;
+  const rpcId = admitted.leg === 'POST' && admitted.kind === 'request' ? admitted.id : undefined;
+  const { leaf } = await intentLog.append({
+    type: 'intent',
+    call: inbound.call,
+    run: run.id,
+    actor: toActor(caller),
+    subject: { upstream: AGGREGATE, method, args: commitTo(withoutMeta(params ?? {})) },
+    decision: toDecisionEntry(decision),
+    proof: caller.proofId,
+    ...(rpcId === undefined ? {} : { rpcId }),
+  });
+  let text: string | undefined;
+  let session: string | undefined;
+  try {
+    const answer = await act();
+    session = answer.session;
+    text = answer.result === undefined ? undefined : textOf(answer.result);
+  } catch (error) {
+    const failed = { status: 'upstream_failed', micros: inbound.elapsed() } as const;
+    await intentLog.append({ type: 'outcome', call: inbound.call, run: run.id, intent: leaf, ...failed });
+    throw error;
+  }
+  await intentLog.append({
+    type: 'outcome',
+    call: inbound.call,
+    run: run.id,
+    intent: leaf,
+    status: 'ok',
+    ...(text === undefined ? {} : { result: { digest: sha256(text), bytes: Buffer.byteLength(text) } }),
+    micros: inbound.elapsed(),
+  });
+  const given = session === undefined ? {} : { session };
+  if (rpcId === undefined || text === undefined)
+    return { kind: 'own', status: admitted.leg === 'DELETE' ? 200 : 202, ...given };
+  const response = `{"jsonrpc":"2.0","id":${JSON.stringify(rpcId)},"result":${text}}`;
+  return { kind: 'own', status: 200, text: response, ...given };
+}
+
+function textOf(result: OwnResult): string {
+  return 'canonical' in result && typeof result.canonical === 'string'
+    ? result.canonical
+    : canonicalJson(result as JsonObject);
+}
+
+function withoutMeta(params: JsonObject): JsonObject {
+  const { _meta: _, ...rest } = params;
+  return rest as JsonObject;
+}

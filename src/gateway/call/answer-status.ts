@@ -1,0 +1,46 @@
+import { isJsonObject, type JsonObject } from '../../base/index.ts';
+import type { OutcomeRecord, OutcomeStatus, Receipt } from '../../intent-log/index.ts';
+import type { Answer, JsonRpcMessage, UpstreamFailure } from '../upstream/index.ts';
+import { commitTo } from './entries.ts';
+import type { Call } from './resolve-call.ts';
+
+/** How a call ended, as far as the gateway can see. */
+export type Ending = Pick<OutcomeRecord, 'status' | 'result' | 'detail'>;
+
+export function isResponseTo(call: Call, message: JsonRpcMessage): boolean {
+  return call.rpcId !== undefined && message['id'] === call.rpcId && message['method'] === undefined;
+}
+
+/** The end that a response is. A failed tool is a result with `isError`, whatever HTTP said. */
+export function endOfResponse(message: JsonRpcMessage): Ending {
+  const content = message['result'] ?? message['error'];
+  return { ...statusOf(message), ...(content === undefined ? {} : { result: commitTo(content) }) };
+}
+
+function statusOf({ error, result }: JsonRpcMessage): { status: OutcomeStatus; detail?: string } {
+  if (error !== undefined) {
+    const code = isJsonObject(error) ? error['code'] : undefined;
+    return { status: 'rpc_error', detail: `code ${typeof code === 'number' ? code : 'missing'}` };
+  }
+  return { status: isJsonObject(result) && result['isError'] === true ? 'tool_error' : 'ok' };
+}
+
+export function endOfFailure(failure: UpstreamFailure): Ending {
+  const status = failure.reason === 'cancelled' ? 'cancelled' : 'upstream_failed';
+  return { status, detail: `${failure.reason}: ${failure.detail}` };
+}
+
+/** The upstream's answer ended and no response was in it: right for what is not a request. */
+export function endWithoutResponse(call: Call, answer: Answer): Ending {
+  if (call.rpcId === undefined) return { status: 'ok', detail: `http ${answer.status}` };
+  return { status: 'upstream_failed', detail: `http ${answer.status} without a response to the request` };
+}
+
+/** The agent can quote the receipt to an investigator: which call, which intent. */
+export function withReceipt(message: JsonRpcMessage, call: Call, intent: Receipt): JsonRpcMessage {
+  const { result } = message;
+  if (call.target.kind !== 'tool' || !isJsonObject(result)) return message;
+  const meta = isJsonObject(result['_meta']) ? result['_meta'] : {};
+  const receipt: JsonObject = { call: call.inbound.call, index: intent.index, intent: intent.leaf };
+  return { ...message, result: { ...result, _meta: { ...meta, 'sallyport/receipt': receipt } } };
+}

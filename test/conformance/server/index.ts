@@ -1,0 +1,2 @@
+export { createConformanceServer } from './create-server.ts';
+export { serveConformanceHttp } from './http.ts';

@@ -1,5 +1,5 @@
 import { openPdp } from '../cedar/index.ts';
-import { readPinnedCatalogue } from '../gateway/index.ts';
+import { readPinnedCatalogue, requireKnownTools } from '../gateway/index.ts';
 import { loadConfig } from './load-config.ts';
 
 /**
@@ -14,6 +14,7 @@ export async function checkConfig(options: {
   const config = await loadConfig(file);
   out(`${file}: good, ${config.agents.length} agents, ${config.upstreams.length} upstreams`);
   const catalogue = await readPinnedCatalogue(config);
+  requireKnownTools(config, catalogue);
   const unknown = config.upstreams.filter(({ name }) => !catalogue.isPinned(name)).map(({ name }) => name);
   if (unknown.length > 0) {
     out(`policies not checked: the tools of ${unknown.join(', ')} are not known before the first start`);

@@ -54,6 +54,11 @@ export function createAgentPlane(deps: AgentPlaneDeps): FastifyInstance {
     const refusal = checkSite(request.headers, deps.call.admission);
     return refusal === undefined ? undefined : reply.code(403).send({ error: refusal.detail });
   });
+  app.setNotFoundHandler((request, reply) => {
+    const inbound = toInbound(request as FastifyRequest<McpRoute>, reply, deps);
+    const detail = 'there is nothing at this path and method';
+    return answer({ ...inbound, unreadable: { reason: 'no_such_endpoint', detail } }, reply, deps);
+  });
   app.get('/healthz', async () => ({ status: 'ok' }));
   app.get('/readyz', async (_request, reply) => {
     if (deps.isReady()) return { status: 'ready' };
@@ -90,7 +95,7 @@ function mcpRoutes(app: FastifyInstance, deps: AgentPlaneDeps): void {
 function toInbound(request: FastifyRequest<McpRoute>, reply: FastifyReply, deps: AgentPlaneDeps): Inbound {
   return {
     call: deps.ids.callId(),
-    upstream: request.params.upstream ?? AGGREGATE,
+    upstream: request.params?.upstream ?? AGGREGATE,
     method: request.method as Inbound['method'], // the route takes no other
     headers: request.headers,
     proofs: request.raw.headersDistinct['dpop'],

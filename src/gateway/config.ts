@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parseAgentName, parseUpstreamName, SallyportError } from '../base/index.ts';
 
-const loopbackUrl = /^https?:\/\//;
+const WEB_URL = /^https?:\/\//;
 const NAME_RULE = 'must be lower-case letters, digits and inner hyphens, at most 63 characters';
 const agentName = z.string().transform((name, context) => {
   const parsed = parseAgentName(name);
@@ -18,7 +18,7 @@ const upstreamName = z.string().transform((name, context) => {
 const trustDomain = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,253}$/, {
   error: 'must be a lower-case SPIFFE trust domain such as "agents.example.org"',
 });
-const webUrl = z.string().regex(loopbackUrl, { error: 'must be an http:// or https:// URL' });
+const webUrl = z.string().regex(WEB_URL, { error: 'must be an http:// or https:// URL' });
 const toolPattern = z.string().regex(/^[a-z0-9-]+\/(?:\*|[^*\s]+)$/, {
   error: 'must be "<upstream>/<tool>" or "<upstream>/*"',
 });
@@ -195,7 +195,10 @@ export const Config = z.strictObject({
     .array(label)
     .default(['untrusted', 'private', 'secret', 'pii'])
     .describe('Every label that tools and policies may use; a typo in a policy is then an error.'),
-  allowedOrigins: z.array(webUrl).default([]).describe('Browser origins allowed to call; none by default.'),
+  allowedOrigins: z
+    .array(webUrl.toLowerCase())
+    .default([])
+    .describe('Browser origins allowed to call; none by default.'),
   limits: Limits.default(Limits.parse({})),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });
@@ -221,9 +224,40 @@ export function parseConfig(value: unknown, source: string): Config {
   return parsed.data;
 }
 
+function listenerProblems({ agentPlane, adminPlane, attestors }: Config): string[] {
+  const problems: string[] = [];
+  if (agentPlane.port === adminPlane.port) {
+    problems.push('adminPlane.port: must differ from agentPlane.port, the planes are listeners of their own');
+  }
+  if (!isLoopback(adminPlane.host)) {
+    problems.push('adminPlane.host: must be a loopback address; reach it from elsewhere through a tunnel');
+  }
+  if (attestors.filter(({ kind }) => kind === 'join-token').length > 1) {
+    problems.push('attestors: join-token can be there once');
+  }
+  return problems;
+}
+
+/** A credential in a URL is a static secret, and one sent in the clear is anybody's. */
+function urlProblems({ upstreams }: Config): string[] {
+  const problems: string[] = [];
+  for (const { name, transport, credential } of upstreams) {
+    if (transport.kind !== 'http') continue;
+    const field = `upstreams.${name}.transport.url`;
+    const url = URL.canParse(transport.url) ? new URL(transport.url) : undefined;
+    if (url === undefined) problems.push(`${field}: is not a URL`);
+    else if (url.username !== '' || url.password !== '')
+      problems.push(`${field}: must not hold a user or password`);
+    else if (credential.kind === 'call-token' && url.protocol === 'http:' && !isLoopback(url.hostname)) {
+      problems.push(`${field}: a call-token needs https:// beyond loopback`);
+    }
+  }
+  return problems;
+}
+
 /** What a schema cannot say: names that must be unique or must exist, dangers that depend on each other. */
 function crossCheck(config: Config): string[] {
-  const problems: string[] = [];
+  const problems = [...listenerProblems(config), ...urlProblems(config)];
   const upstreams = new Set<string>(config.upstreams.map((upstream) => upstream.name));
   const agents = new Set<string>(config.agents.map((agent) => agent.name));
   const labels = new Set(config.labels);

@@ -31,6 +31,7 @@ import { createPolicies } from './policies.ts';
 import { createRechecks } from './rechecks.ts';
 import { createRunJournal } from './run-journal.ts';
 import { createToolReviews } from './tool-reviews.ts';
+import { requireKnownTools } from './tool-settings.ts';
 
 /** What the operator chose for the gateway to keep its state in, and the process it runs in. */
 export type GatewayPorts = {
@@ -79,7 +80,10 @@ export async function createGateway(config: Config, ports: GatewayPorts): Promis
       },
     },
     history,
-    upstreams: () => [...upstreams.values()].map((port) => port.upstream),
+    letGo: (run) =>
+      [...upstreams.values()].map(({ upstream, credential }) =>
+        ownCalls.during(upstream.name, credential, (authorize) => upstream.endRun(run.id, authorize)),
+      ),
     log,
   });
   const authority = createAuthority(config, publicUrl, { ...ports, journal });
@@ -192,6 +196,8 @@ export async function createGateway(config: Config, ports: GatewayPorts): Promis
   }, EXPIRY_SWEEP_MILLIS);
   starting.defer(() => clearInterval(sweep));
   starting.use(await followUpstreams({ ...pinning, upstreams, policies }));
+
+  requireKnownTools(config, catalogue);
 
   const running = starting.move();
   return {

@@ -9,7 +9,8 @@ export type FollowDeps = PinDeps & {
   readonly policies: Policies;
 };
 
-const RETRY_MILLIS = 5_000;
+const FIRST_RETRY_MILLIS = 1_000;
+const LONGEST_RETRY_MILLIS = 300_000;
 
 /**
  * Brings pins and policies up and keeps them so: contacts the upstreams that are not pinned, loads the policies
@@ -33,15 +34,18 @@ export async function followUpstreams(deps: FollowDeps): Promise<AsyncDisposable
     const before = missing.length;
     missing = await contactAll(missing, deps);
     if (missing.length === before) return;
+    wait = FIRST_RETRY_MILLIS;
     await loadPolicies(missing, deps).catch((error: unknown) =>
       log.error({ err: error }, 'policies not loaded'),
     );
   };
+  let wait = FIRST_RETRY_MILLIS;
   const schedule = (): void => {
     if (missing.length === 0 || isClosed) return;
     timer = setTimeout(() => {
       asking = retry().finally(schedule);
-    }, RETRY_MILLIS);
+    }, wait);
+    wait = Math.min(wait * 2, LONGEST_RETRY_MILLIS);
   };
   schedule();
   if (policies.isLoaded && missing.length > 0)

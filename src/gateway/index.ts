@@ -18,3 +18,4 @@ export {
   VERSION,
 } from './create-gateway.ts';
 export { createLogger } from './logger.ts';
+export { requireKnownTools } from './tool-settings.ts';

@@ -19,13 +19,10 @@ import {
 import type { IntentLog } from '../intent-log/index.ts';
 import { toActor } from './call/entries.ts';
 import type { UpstreamPort } from './call/index.ts';
-import type { JsonRpcMessage } from './upstream/index.ts';
+import type { Authorize, JsonRpcMessage } from './upstream/index.ts';
 
 /** The agent name under which the gateway acts for itself; no configured agent may have it. */
 export const OWN_AGENT = 'sallyport';
-
-/** Gives the `Authorization` value for one message, after its intent is durable. */
-export type Authorize = (message: JsonRpcMessage) => Promise<string | undefined>;
 
 /**
  * What the gateway asks upstreams for itself, outside any agent's run: it gets a run of its own, and every
@@ -57,10 +54,12 @@ export function createOwnCalls(deps: OwnCallsDeps): OwnCalls {
       const run = createOwnRun(deps);
       const caller: Caller = { chain: [run], pop: 'dpop', tokenId: '', proofId: '' };
       const settle: ((failed: boolean) => Promise<unknown>)[] = [];
-      await deps.journal.opened(run);
+      let opened: Promise<void> | undefined;
       let failed = true;
       try {
         const result = await act(async (message) => {
+          opened ??= deps.journal.opened(run);
+          await opened;
           const { authorization, close } = await recordOwnCall(message, upstream, credential, caller, deps);
           settle.push(close);
           return authorization;
@@ -70,14 +69,16 @@ export function createOwnCalls(deps: OwnCallsDeps): OwnCalls {
       } finally {
         const last = settle.length - 1; // only the last message can have failed: the others were answered
         await Promise.all(settle.map((close, i) => close(failed && i === last)));
-        await deps.journal.closed([run], { state: 'ended', by: 'gateway', reason: 'upstream was asked' });
+        if (opened !== undefined) {
+          await deps.journal.closed([run], { state: 'ended', by: 'gateway', reason: 'upstream was asked' });
+        }
       }
     },
   };
 }
 
 async function recordOwnCall(
-  message: JsonRpcMessage,
+  message: JsonRpcMessage | undefined,
   upstream: UpstreamName,
   credential: UpstreamPort['credential'],
   caller: Caller,
@@ -86,8 +87,8 @@ async function recordOwnCall(
   const [run] = caller.chain;
   const call = deps.ids.callId();
   const startedAt = deps.now();
-  const method = typeof message['method'] === 'string' ? message['method'] : 'response';
-  const params = message['params'];
+  const method = typeof message?.['method'] === 'string' ? message['method'] : 'DELETE';
+  const params = message?.['params'];
   const { leaf } = await deps.intentLog.append({
     type: 'intent',
     call,

@@ -4,7 +4,6 @@ import type { Ending, Run, RunJournal } from '../identity/index.ts';
 import type { IntentLog, RunOpenRecord } from '../intent-log/index.ts';
 import type { InFlight } from './call/index.ts';
 import type { Sessions } from './mcp/index.ts';
-import type { Upstream } from './upstream/index.ts';
 
 /** What the end of a run reaches. */
 export type RunJournalDeps = {
@@ -12,7 +11,8 @@ export type RunJournalDeps = {
   readonly inFlight: InFlight;
   readonly sessions: Pick<Sessions, 'end'>;
   readonly history: RunHistory;
-  readonly upstreams: () => Iterable<Upstream>;
+  /** Ends what an upstream holds for the run. */
+  readonly letGo: (run: Run) => Iterable<Promise<void>>;
   readonly log: Logger;
 };
 
@@ -36,10 +36,10 @@ export function createRunJournal(deps: RunJournalDeps): RunJournal {
 function cut(run: Run, deps: RunJournalDeps): void {
   deps.inFlight.abortRun(run.id);
   deps.sessions.end(run.id);
-  for (const upstream of deps.upstreams()) {
-    upstream.endRun(run.id).catch((error: unknown) => {
-      deps.log.warn({ err: error, run: run.id, upstream: upstream.name }, 'upstream did not let go of a run');
-    });
+  for (const letting of deps.letGo(run)) {
+    letting.catch((error: unknown) =>
+      deps.log.warn({ err: error, run: run.id }, 'upstream did not let go of a run'),
+    );
   }
 }
 

@@ -54,6 +54,13 @@ describe('sallyport serve', () => {
     expect(await refusesToServe({ polices: './policies' })).toMatch(/ERR_CONFIG_INVALID: .*polices/s);
   });
 
+  it('names settings for a tool that is not there, before anything is tainted by nothing', async () => {
+    const [upstream] = setting.config['upstreams'] as { tools: object }[];
+    const upstreams = [{ ...upstream, tools: { read_mial: { labels: ['untrusted'] } } }];
+    const said = await refusesToServe({ upstreams });
+    expect(said).toMatch(/ERR_CONFIG_INVALID: upstreams\.ops-desk\.tools: there is no tool "read_mial"/);
+  });
+
   it('names a data folder that it cannot use', async () => {
     const inTheWay = join(setting.folder, 'a-file');
     writeFileSync(inTheWay, '');

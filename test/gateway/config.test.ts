@@ -69,6 +69,8 @@ describe('parseConfig', () => {
       { agentPlane: { host: '0.0.0.0', port: 8474 } },
       /loopback listeners only/,
     ],
+    ['one port for both planes', { adminPlane: { port: 8474 } }, /adminPlane\.port: must differ/],
+    ['an admin plane for everyone', { adminPlane: { host: '0.0.0.0', port: 8475 } }, /adminPlane\.host/],
     [
       'an attestor rule without claims',
       {

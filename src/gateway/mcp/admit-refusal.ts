@@ -4,6 +4,7 @@ import { RPC_ERROR, type RpcId, rpcError } from '../upstream/index.ts';
 /** Why a request was turned away before anybody asked who sent it. */
 export type AdmitReason =
   | 'method_not_allowed'
+  | 'no_such_endpoint'
   | 'host_not_allowed'
   | 'origin_not_allowed'
   | 'not_acceptable'
@@ -42,6 +43,8 @@ export function admitRefusalToWire(refusal: AdmitRefusal): AdmitWire {
   switch (refusal.reason) {
     case 'method_not_allowed':
       return { ...wire(405, RPC_ERROR.server), headers: { allow: 'POST' } };
+    case 'no_such_endpoint':
+      return wire(404, RPC_ERROR.server);
     case 'host_not_allowed':
     case 'origin_not_allowed':
       return wire(403, RPC_ERROR.server);

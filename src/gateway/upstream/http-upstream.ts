@@ -8,6 +8,7 @@ import { isRpcId, kindOfMessage, type RpcId } from './protocol.ts';
 import { checkResponseId, notMcp, readMessage } from './read-message.ts';
 import {
   type Answer,
+  type Authorize,
   type JsonRpcMessage,
   type Outgoing,
   type Upstream,
@@ -66,12 +67,10 @@ class HttpUpstream implements Upstream {
     return answer;
   }
 
-  async describe(
-    authorize?: (message: JsonRpcMessage) => Promise<string | undefined>,
-  ): Promise<UpstreamDescription> {
+  async describe(authorize?: Authorize): Promise<UpstreamDescription> {
     const signal = AbortSignal.timeout(this.#options.timeoutMs);
     return describeServer(async (sending) => {
-      const authorization = sending.message === undefined ? undefined : await authorize?.(sending.message);
+      const authorization = await authorize?.(sending.message);
       return this.#exchange({
         ...sending,
         signal,
@@ -80,15 +79,19 @@ class HttpUpstream implements Upstream {
     }, signal);
   }
 
-  /** Ends the run's sessions where that needs no credential: the run's own are dead by now. */
-  async endRun(run: RunId): Promise<void> {
+  /** Ends the run's sessions. */
+  async endRun(run: RunId, authorize?: Authorize): Promise<void> {
     const sessions = this.#sessions.get(run) ?? [];
     this.#sessions.delete(run);
     const signal = AbortSignal.timeout(this.#options.timeoutMs);
-    const endings = [...sessions].map(([session, mcpHeaders]) =>
-      this.#exchange({ method: 'DELETE', mcpHeaders, session, signal }),
-    );
-    await Promise.allSettled(endings);
+    for (const [session, mcpHeaders] of sessions) {
+      const authorization = await authorize?.(undefined);
+      const credential = authorization === undefined ? {} : { authorization };
+      // The server may know no DELETE, or have ended the session itself: either way it is over.
+      await this.#exchange({ method: 'DELETE', mcpHeaders, session, signal, ...credential }).catch(
+        () => undefined,
+      );
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -18,6 +18,7 @@ export type { StdioLog } from './stdio-session.ts';
 export { openStdioUpstream, type StdioUpstreamDeps, type StdioUpstreamOptions } from './stdio-upstream.ts';
 export {
   type Answer,
+  type Authorize,
   type JsonRpcMessage,
   type Outgoing,
   type StreamEvent,

@@ -73,16 +73,17 @@ export class UpstreamError extends Error {
 export interface Upstream extends AsyncDisposable {
   readonly name: UpstreamName;
   send(outgoing: Outgoing): Promise<Answer>;
-  /**
-   * Asks the server for what it offers, outside any run: for pinning. Bounded in pages and time. `authorize`
-   * gives the `Authorization` value for each message where the server wants one.
-   */
-  describe(
-    authorize?: (message: JsonRpcMessage) => Promise<string | undefined>,
-  ): Promise<UpstreamDescription>;
+  /** Asks the server for what it offers, outside any run: for pinning. Bounded in pages and time. */
+  describe(authorize?: Authorize): Promise<UpstreamDescription>;
   /** Ends what the upstream holds for a run: its child process, its sessions. */
-  endRun(run: RunId): Promise<void>;
+  endRun(run: RunId, authorize?: Authorize): Promise<void>;
 }
+
+/**
+ * Asked before each request that the gateway makes for itself; one without a message is a `DELETE`. Gives the
+ * `Authorization` value where the server wants one.
+ */
+export type Authorize = (message: JsonRpcMessage | undefined) => Promise<string | undefined>;
 
 export type UpstreamDescription = {
   readonly tools: readonly ToolDefinition[];

@@ -196,6 +196,13 @@ function hydrate(
     for (const child of entry.children) {
       used += child.run.envelope.maxCalls - (child.state === 'live' ? 0 : child.remaining);
     }
+    // A crash between the journal and the store leaves a child that the store would have refused.
+    for (const child of [...entry.children].reverse()) {
+      if (used <= entry.run.envelope.maxCalls) break;
+      if (child.state !== 'live') continue;
+      for (const over of liveTree(child)) over.state = 'ended';
+      used -= child.run.envelope.maxCalls;
+    }
     entry.remaining = Math.max(0, entry.run.envelope.maxCalls - used);
   }
   for (const { entry } of added) if (entry.state !== 'live') entry.remaining = 0;

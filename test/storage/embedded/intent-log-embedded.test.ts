@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { decodeRecord, leafHash, type Receipt, type RecordBody } from '../../../src/intent-log/index.ts';
 import { openLogReader } from '../../../src/storage/index.ts';
 import { auditFolder, openLog } from '../../support/embedded-log.ts';
-import { intent, newCall, newRun, outcome, runOpen } from '../../support/records.ts';
+import { intent, newCall, newRun, outcome, runClose, runOpen } from '../../support/records.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 const boot = { type: 'boot', version: '0.1.0', config: 'digest' } as const;
@@ -70,6 +70,37 @@ describe('the embedded log', () => {
       reason: { code: 'ERR_LOG_UNAVAILABLE', message: expect.stringContaining('queue is full') },
     });
     expect((await log.append(boot)).index).toBe(3);
+  });
+
+  it('takes the end of a run and of a call however full the queue is, or they would come back to life', async () => {
+    await using log = await openLog(temporaryFolder(), { queueLimit: 2 });
+    const [run, call] = [newRun(), newCall()];
+    const beginnings = Array.from({ length: 4 }, () => log.append(boot));
+    const endings = [log.append(outcome(run, call, 'leaf')), log.append(runClose(run))];
+    const results = await Promise.allSettled([...beginnings, ...endings]);
+    expect(results.map(({ status }) => status)).toEqual([
+      'fulfilled',
+      'fulfilled',
+      'rejected',
+      'rejected',
+      'fulfilled',
+      'fulfilled',
+    ]);
+  });
+
+  it('keeps most of the queue for callers that are known', async () => {
+    await using log = await openLog(temporaryFolder(), { queueLimit: 8 });
+    const refusal = (): RecordBody => ({
+      type: 'refusal',
+      call: newCall(),
+      early: { reason: 'token_missing' },
+      micros: 1,
+    });
+    const nobody = Array.from({ length: 8 }, () => log.append(refusal()));
+    const known = log.append(boot);
+    const results = await Promise.allSettled(nobody);
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
+    await expect(known).resolves.toMatchObject({ index: 2 });
   });
 
   it('refuses a record that is none and goes on with the rest', async () => {

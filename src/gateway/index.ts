@@ -9,13 +9,7 @@ export {
 export { openOperatorKey, operatorKeyFile, signOperatorToken } from './admin/operator-key.ts';
 export { type PinnedCatalogue, readPinnedCatalogue } from './catalogue.ts';
 export { type Config, parseConfig } from './config.ts';
-export {
-  adminUrlOf,
-  createGateway,
-  type Gateway,
-  type GatewayPorts,
-  publicUrlOf,
-  VERSION,
-} from './create-gateway.ts';
+export { createGateway, type Gateway } from './create-gateway.ts';
+export { adminUrlOf } from './gateway-urls.ts';
 export { createLogger } from './logger.ts';
 export { requireKnownTools } from './tool-settings.ts';

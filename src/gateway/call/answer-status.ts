@@ -7,8 +7,10 @@ import type { Call } from './resolve-call.ts';
 /** How a call ended, as far as the gateway can see. */
 export type Ending = Pick<OutcomeRecord, 'status' | 'result' | 'detail'>;
 
-export function isResponseTo(call: Call, message: JsonRpcMessage): boolean {
-  return call.rpcId !== undefined && message['id'] === call.rpcId && message['method'] === undefined;
+/** A server that could not read a request answers with an error that has no id (JSON-RPC 2.0 §5). */
+export function isResponseTo(call: Call, { id, method, error }: JsonRpcMessage): boolean {
+  if (call.rpcId === undefined || method !== undefined) return false;
+  return id === call.rpcId || (error !== undefined && (id === undefined || id === null));
 }
 
 /** The end that a response is. A failed tool is a result with `isError`, whatever HTTP said. */

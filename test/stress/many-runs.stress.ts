@@ -67,8 +67,10 @@ async function unleash(count: number, seed: number): Promise<Report> {
   return report;
 }
 
-async function status(): Promise<{ requestsInFlight: number; liveRuns: number; sessions: number }> {
-  return (await lab.admin('/v1/status')).json();
+type Status = { requestsInFlight: number; liveRuns: number; sessions: number };
+
+async function status(): Promise<Status> {
+  return (await (await lab.admin('/v1/status')).json()) as Status;
 }
 
 async function memory(): Promise<{ heapMB: number; rssMB: number }> {

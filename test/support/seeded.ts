@@ -4,7 +4,7 @@ export type Seeded = {
   readonly next: () => number;
   /** A whole number from 0 to below `limit`. */
   readonly below: (limit: number) => number;
-  readonly pick: <T>(choices: readonly [T, ...T[]]) => T;
+  readonly pick: <T>(choices: readonly T[]) => T;
 };
 
 /** A linear congruential generator of 32 bits (Numerical Recipes), good enough to choose what a test does next. */
@@ -15,5 +15,10 @@ export function seeded(seed: number): Seeded {
     return state / 2 ** 32;
   };
   const below = (limit: number): number => Math.floor(next() * limit);
-  return { next, below, pick: (choices) => choices[below(choices.length)] ?? choices[0] };
+  const pick = <T>(choices: readonly T[]): T => {
+    const choice = choices[below(choices.length)];
+    if (choice === undefined) throw new TypeError('nothing to pick from');
+    return choice;
+  };
+  return { next, below, pick };
 }

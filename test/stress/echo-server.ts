@@ -19,6 +19,7 @@ const TOOL = { name: 'say', inputSchema: { type: 'object' }, annotations: { read
 
 export async function startEchoServer(): Promise<EchoServer> {
   const sessions = new Map<string, string>();
+  const owners = new Map<string, string>(); // also of sessions that are over: a call may overtake its DELETE
   const mixUps: string[] = [];
   const hanging = new Map<string, () => void>();
   let open = 0;
@@ -27,7 +28,7 @@ export async function startEchoServer(): Promise<EchoServer> {
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const caller = callerOf(request);
     const { 'mcp-session-id': session } = request.headers;
-    if (typeof session === 'string' && sessions.get(session) !== caller) mixUps.push(caller);
+    if (typeof session === 'string' && owners.get(session) !== caller) mixUps.push(caller);
     if (request.method === 'GET') return serveNews(response, caller);
     if (request.method === 'DELETE') {
       sessions.delete(String(session));
@@ -38,6 +39,7 @@ export async function startEchoServer(): Promise<EchoServer> {
     switch (message.method) {
       case 'initialize':
         sessions.set(`s${++lastSession}`, caller);
+        owners.set(`s${lastSession}`, caller);
         answer(response, message, greeting(), { 'mcp-session-id': `s${lastSession}` });
         return;
       case 'tools/list':

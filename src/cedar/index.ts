@@ -1,3 +1,4 @@
+export type { KeyArgument, ToolAnnotations } from './annotations.ts';
 export type { Catalogue, CatalogueUpstream, PinnedTool, ToolGroup } from './catalogue.ts';
 export { createPdp } from './create-pdp.ts';
 export type { Decision, DenyCode, Forbid, Permit, PolicyRevision } from './decision.ts';

@@ -78,7 +78,7 @@ describe('the audit of an untouched log', () => {
   it('cannot decide about records that no checkpoint covers, and says from where', () => {
     const log = writtenLog();
     const size = log.stored.length;
-    log.append(runClose(newRun()));
+    log.append({ type: 'boot', version: '0.1.0', config: 'digest' });
     const report = audit(log);
     expect(report).toMatchObject({ verdict: 'undecided', checkpoint: { size } });
     expect(report.findings).toEqual([
@@ -266,4 +266,65 @@ it('keeps the first findings only, so that a ruined log does not drown the reade
   const log = writtenLog(40);
   for (let i = 0; i < log.stored.length; i++) change(log, i, (text) => text.replace('{"v"', '{"w"'));
   expect(audit(log).findings).toHaveLength(20);
+});
+
+describe('the audit finds in a log that was signed as it is', () => {
+  const found = (write: (log: LogInMemory, run: RunId) => void): AuditReport => {
+    const log = new LogInMemory();
+    const run = newRun();
+    log.append(runOpen(run));
+    write(log, run);
+    log.sign();
+    return audit(log);
+  };
+
+  it('a call that is refused twice', () => {
+    const call = newCall();
+    const report = found((log, run) => {
+      log.append(refusal(run, call));
+      log.append(refusal(run, call));
+    });
+    expect(report).toMatchObject({ verdict: 'failed', findings: [{ idx: 2 }] });
+  });
+
+  it('a call id that is used again after its outcome', () => {
+    const call = newCall();
+    const report = found((log, run) => {
+      log.append(outcome(run, call, log.append(intent(run, call))));
+      log.append(intent(run, call));
+    });
+    expect(report).toMatchObject({ verdict: 'failed', findings: [{ idx: 3 }] });
+    expect(report.findings[0]?.what).toContain('decided before');
+  });
+
+  it('a refusal of a call that had its outcome', () => {
+    const call = newCall();
+    const report = found((log, run) => {
+      log.append(outcome(run, call, log.append(intent(run, call))));
+      log.append(refusal(run, call));
+    });
+    expect(report).toMatchObject({ verdict: 'failed', findings: [{ idx: 3 }] });
+  });
+
+  it('an intent after the end of its run, but no outcome or refusal that comes late', () => {
+    const [late, call] = [newCall(), newCall()];
+    const report = found((log, run) => {
+      const leaf = log.append(intent(run, late));
+      log.append(runClose(run));
+      log.append(outcome(run, late, leaf, { status: 'cancelled' }));
+      log.append(refusal(run, newCall()));
+      log.append(intent(run, call));
+    });
+    expect(report).toMatchObject({ verdict: 'failed', findings: [{ idx: 5 }] });
+  });
+
+  it('a second end, a second beginning, and records of a run that was never issued', () => {
+    const report = found((log, run) => {
+      log.append(runClose(run));
+      log.append(runClose(run));
+      log.append(runOpen(run));
+      log.append(refusal(newRun(), newCall()));
+    });
+    expect(report.findings.map(({ idx }) => idx)).toEqual([2, 3, 4]);
+  });
 });

@@ -29,7 +29,7 @@ function writtenLog(callsPerRun = 6): LogInMemory {
   return log;
 }
 
-const audit = (log: LogInMemory): AuditReport => auditLog(log, { key: log.key });
+const audit = (log: LogInMemory): AuditReport => auditLog(log, { keys: [log.key] });
 
 function change(log: LogInMemory, idx: number, edit: (text: string) => string): void {
   const record = log.stored[idx];
@@ -84,7 +84,7 @@ describe('the audit of an untouched log', () => {
     expect(report.findings).toEqual([
       { kind: 'unclear', idx: size, what: `record ${size} is not covered by any checkpoint yet` },
     ]);
-    expect(auditLog(log, { key: log.key, upTo: size }).verdict).toBe('verified');
+    expect(auditLog(log, { keys: [log.key], upTo: size }).verdict).toBe('verified');
   });
 
   it('cannot decide about a version it does not know', () => {
@@ -183,7 +183,7 @@ describe('the audit finds, without the signing key', () => {
     log.stored.length = earlier;
     log.notes.length = 1;
     expect(audit(log).verdict).toBe('verified'); // nothing inside the log can tell
-    const report = auditLog(log, { key: log.key, known });
+    const report = auditLog(log, { keys: [log.key], known });
     expect(report.verdict).toBe('failed');
     expect(report.findings[0]?.idx).toBe(earlier);
   });
@@ -198,12 +198,12 @@ describe('the audit finds, without the signing key', () => {
     }
     expect(audit(forged).verdict).toBe('verified'); // with the stolen key nothing inside the log can tell
     const known = log.notes[0]?.note ?? '';
-    expect(auditLog(forged, { key: forged.key, known })).toMatchObject({ verdict: 'failed' });
+    expect(auditLog(forged, { keys: [forged.key], known })).toMatchObject({ verdict: 'failed' });
   });
 
   it('a checkpoint of another log or key', () => {
     const log = writtenLog();
-    const stranger = auditLog(log, { key: writtenLog().key });
+    const stranger = auditLog(log, { keys: [writtenLog().key] });
     expect(stranger.verdict).toBe('failed');
     expect(namedIn(stranger)).toContain('is not signed with the given key');
   });

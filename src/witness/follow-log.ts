@@ -15,6 +15,7 @@ export type FollowLogOptions = SubmitDeps & {
 export function followLog(log: GrowingLog, options: FollowLogOptions): AsyncDisposable {
   const followers = options.witnesses.map((witness) => {
     let lastSize = 0;
+    let isFirst = true;
     let isOver = false;
     let asking: Promise<void> | undefined;
     const timer = setInterval(() => {
@@ -23,7 +24,9 @@ export function followLog(log: GrowingLog, options: FollowLogOptions): AsyncDisp
       });
     }, options.everyMs);
     async function ask(): Promise<void> {
+      if (!isFirst && (await sizeOf(log)) === lastSize) return; // it has seen this one
       const submission = await submit(witness, lastSize, log, options);
+      isFirst = isFirst && submission.kind !== 'cosigned';
       if (submission.kind === 'cosigned') lastSize = submission.size;
       else if (!isOver) options.complain(witness, submission);
     }
@@ -38,6 +41,10 @@ export function followLog(log: GrowingLog, options: FollowLogOptions): AsyncDisp
       await Promise.all(followers.map((stop) => stop()));
     },
   };
+}
+
+async function sizeOf(log: GrowingLog): Promise<number | undefined> {
+  return (await log.growth(0).catch(() => undefined))?.size;
 }
 
 /** A log that has closed is no fault of the witness, and its own failure is reported elsewhere. */

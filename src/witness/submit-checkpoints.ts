@@ -56,7 +56,6 @@ async function submitSince(
 ): Promise<Submission | { readonly kind: 'conflict'; readonly size: number }> {
   const growth = await log.growth(since);
   if (growth === undefined) return { kind: 'rolled_back', size: since };
-  if (since > 0 && growth.size === since) return { kind: 'cosigned', size: since }; // it has seen this one
   const answer = await post(witness.url, formatAddCheckpoint(since, growth.proof, growth.note), deps);
   if (typeof answer === 'string') return { kind: 'failed', detail: answer };
   if (answer.status === 409) {

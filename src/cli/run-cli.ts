@@ -4,6 +4,7 @@ import { checkConfig } from './check-config.ts';
 import { connect } from './connect.ts';
 import { logList, logShow, logVerify } from './log.ts';
 import { logCheckProof, logProve } from './log-prove.ts';
+import { logReconcile } from './log-reconcile.ts';
 import { listRuns, revokeRun } from './runs.ts';
 import { serve } from './serve.ts';
 import { reviewTools } from './tools.ts';
@@ -95,6 +96,14 @@ function addLog(log: Command, done: (code: number) => void): void {
     .option('--policy <file>', 'tlog-policy: which log to believe, which witnesses must have seen it')
     .action(async ({ data: folder, ...known }: VerifyFlags) =>
       done(await logVerify({ folder, out, ...known })),
+    );
+  log
+    .command('reconcile')
+    .description('find calls that upstreams accepted a credential for and that the log no longer tells of')
+    .argument('<ledger...>', 'what upstreams wrote down: one JSON object a line, with jti and intent')
+    .option(...data)
+    .action(async (ledgers: string[], options: { data: string }) =>
+      done(logReconcile(ledgers, { folder: options.data, out })),
     );
   log
     .command('prove')

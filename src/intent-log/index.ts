@@ -45,6 +45,7 @@ export {
   verifyConsistency,
   verifyInclusion,
 } from './merkle.ts';
+export { type LedgerEntry, parseLedgerEntry, type Reconciliation, reconcile } from './reconcile.ts';
 export {
   type Actor,
   type BootRecord,

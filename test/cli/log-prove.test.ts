@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { logVerify } from '../../src/cli/log.ts';
 import { logCheckProof, logProve } from '../../src/cli/log-prove.ts';
+import { logReconcile } from '../../src/cli/log-reconcile.ts';
 import { createCosigner, parseNote } from '../../src/intent-log/index.ts';
 import { openLog } from '../support/embedded-log.ts';
 import { intent, newCall, newRun, outcome, runOpen } from '../support/records.ts';
@@ -90,5 +91,28 @@ describe('log verify with a policy', () => {
     const policy = join(folder, 'empty');
     writeFileSync(policy, 'quorum none\n');
     await expect(logVerify({ folder, policy, out: () => {} })).rejects.toThrow('names no log');
+  });
+});
+
+describe('log reconcile', () => {
+  it('is content when every accepted credential has its intent, and names those that have none', async () => {
+    const folder = temporaryFolder();
+    const [run, call] = [newRun(), newCall()];
+    let leaf = '';
+    {
+      await using log = await openLog(folder);
+      await log.append(runOpen(run));
+      ({ leaf } = await log.append(intent(run, call)));
+    }
+    const ledger = join(folder, 'ledger.jsonl');
+    const { out, lines } = collect();
+    writeFileSync(ledger, `${JSON.stringify({ jti: call, intent: leaf, at: 1 })}\n\n`);
+    expect(logReconcile([ledger], { folder, out })).toBe(0);
+    const gone = newCall();
+    writeFileSync(ledger, `${JSON.stringify({ jti: gone, intent: leaf.replace(/^.../, 'AAA') })}\n`);
+    expect(logReconcile([ledger], { folder, out })).toBe(1);
+    expect(lines.at(-1)).toContain(`credential ${gone} was accepted`);
+    writeFileSync(ledger, '{"jti": 1}\n');
+    expect(() => logReconcile([ledger], { folder, out })).toThrow('line 1 must be');
   });
 });

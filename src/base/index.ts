@@ -18,3 +18,4 @@ export {
 export { isJsonObject, type JsonArray, type JsonObject, type JsonValue } from './json.ts';
 export { type Err, err, type Ok, ok, type Result } from './result.ts';
 export { type JsonDefect, type JsonTolerance, parseStrictJson } from './strict-json.ts';
+export { VERSION } from './version.ts';

@@ -2,11 +2,13 @@ import { Command, CommanderError } from 'commander';
 import { SallyportError } from '../base/index.ts';
 import { checkConfig } from './check-config.ts';
 import { connect } from './connect.ts';
+import { type ExportFlags, exportLog } from './export.ts';
 import { logList, logShow, logVerify } from './log.ts';
 import { logCheckProof, logProve } from './log-prove.ts';
 import { logReconcile } from './log-reconcile.ts';
 import { listRuns, revokeRun } from './runs.ts';
 import { serve } from './serve.ts';
+import { signalled } from './signalled.ts';
 import { reviewTools } from './tools.ts';
 import { runWitness, type WitnessFlags } from './witness.ts';
 
@@ -54,6 +56,7 @@ function createProgram(done: (code: number) => void): Command {
   addLog(program.command('log').description('read and verify the intent log'), done);
   addRuns(program.command('runs').description('see and stop live runs, over the admin plane'), done);
   addWitness(program, done);
+  addExport(program, done);
   addTools(program.command('tools').description('review the tool definitions of upstreams'), done);
   return program;
 }
@@ -126,6 +129,26 @@ function addLog(log: Command, done: (code: number) => void): void {
 }
 
 type VerifyFlags = { data: string; key?: string; checkpoint?: string; policy?: string };
+
+function addExport(program: Command, done: (code: number) => void): void {
+  program
+    .command('export')
+    .description('send the records of a log to a file or receiver: JSON lines, OCSF 1.9 events, OTLP traces')
+    .requiredOption('--format <format>', 'jsonl, ocsf or otlp')
+    .requiredOption(
+      '--to <file or url>',
+      'where to; for otlp the traces endpoint, such as http://127.0.0.1:4318/v1/traces',
+    )
+    .option('-d, --data <folder>', 'data folder of the gateway', './data')
+    .option('--cursor <file>', 'where it remembers how far it came; beside the file or in the data folder')
+    .option('--follow', 'go on with records that come')
+    .option('--headers <file>', 'file with "Name: value" lines to send with each request')
+    .action(async (flags: ExportFlags) => {
+      const stop = new AbortController();
+      void signalled().then(() => stop.abort());
+      done(await exportLog({ ...flags, complain, signal: stop.signal }));
+    });
+}
 
 function addWitness(program: Command, done: (code: number) => void): void {
   program

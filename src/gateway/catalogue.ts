@@ -29,6 +29,8 @@ export type PinnedCatalogue = {
   instructions(upstream: UpstreamName): string | undefined;
   review(upstream: UpstreamName, tool: string): ReviewState;
   isPinned(upstream: UpstreamName): boolean;
+  /** Taint labels of everything that comes from an upstream, reviewed text apart. */
+  labels(upstream: UpstreamName): readonly string[];
   pins(upstream: UpstreamName): Pins;
   seen(upstream: UpstreamName): Seen;
   /** The tool that was there first and looks the same. Such a tool cannot be approved or called. */
@@ -108,6 +110,7 @@ export function createCatalogue(config: Config): PinnedCatalogue {
       ),
     tools: (name) => known(entries, name).tools,
     instructions: (name) => known(entries, name).pins.instructions,
+    labels: (name) => known(configs, name).labels,
     isPinned: (name) => known(entries, name).isPinned,
     pins: (name) => known(entries, name).pins,
     seen(name) {

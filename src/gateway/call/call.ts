@@ -30,6 +30,8 @@ export type ResolveRefusal =
   | { readonly reason: 'unknown_session' }
   /** The aggregate endpoint could not open the session at the upstream that the request needs. */
   | { readonly reason: 'no_upstream_session' }
+  /** The task is another run's, or never was. */
+  | { readonly reason: 'unknown_task' }
   | { readonly reason: 'invalid_params'; readonly detail: string }
   | { readonly reason: 'header_mismatch'; readonly detail: string };
 

@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '../../base/index.ts';
 import type { Target } from '../../cedar/index.ts';
-import { filterToolsList } from '../mcp/index.ts';
+import { filterToolsList, keepPrivate, withoutLookAlikes } from '../mcp/index.ts';
 import type { JsonRpcMessage, ToolDefinition } from '../upstream/index.ts';
 import type { CallDeps } from './deps.ts';
 import type { Call } from './resolve-call.ts';
@@ -32,9 +32,27 @@ export async function filterAnswer(
         method: 'resources/read',
         params: { uri: entry['uri'] ?? null },
       }));
+    case 'resources/templates/list':
+      return filterByDecision(call, message, deps, 'resourceTemplates', (entry) => ({
+        method: 'resources/read',
+        params: { uri: entry['uriTemplate'] ?? null },
+      }));
+    case 'tasks/list':
+      return filterTasks(call, message, deps);
     default:
       return message;
   }
+}
+
+/** A server may list the tasks of all its clients: a run sees its own. */
+function filterTasks({ run, target }: Call, message: JsonRpcMessage, { tasks }: CallDeps): JsonRpcMessage {
+  const { result } = message;
+  if (!isJsonObject(result)) return { ...message, result: { tasks: [] } };
+  const isOwn = (entry: JsonValue): boolean =>
+    isJsonObject(entry) && tasks.find(run.id, target.upstream, entry['taskId']) !== undefined;
+  const listed = result['tasks'];
+  const own = Array.isArray(listed) ? listed.filter(isOwn) : [];
+  return { ...message, result: { ...withoutLookAlikes(result, 'tasks'), tasks: own } };
 }
 
 /** What a server says to every model is pinned like its tools, or it would be the way around the review. */
@@ -69,7 +87,7 @@ async function filterByDecision(
   call: Call,
   message: JsonRpcMessage,
   deps: CallDeps,
-  field: 'prompts' | 'resources',
+  field: 'prompts' | 'resources' | 'resourceTemplates',
   use: (entry: JsonObject) => { method: string; params: JsonObject },
 ): Promise<JsonRpcMessage> {
   const result = message['result'];
@@ -84,5 +102,5 @@ async function filterByDecision(
   };
   const entries = result[field];
   const kept = Array.isArray(entries) ? entries.filter(isPermitted) : [];
-  return { ...message, result: { ...result, [field]: kept } };
+  return { ...message, result: { ...withoutLookAlikes(keepPrivate(result), field), [field]: kept } };
 }

@@ -22,7 +22,7 @@ export function filterToolsList(
   const { result } = message;
   if (result === undefined && message['error'] !== undefined) return message;
   if (!isJsonObject(result)) return { ...message, result: { tools: [] } };
-  const rest = withoutLookAlikes(keepPrivate(result));
+  const rest = withoutLookAlikes(keepPrivate(result), 'tools');
   const listed = result['tools'];
   if (!Array.isArray(listed)) return { ...message, result: { ...rest, tools: [] } };
   const tools: JsonValue[] = [];
@@ -44,9 +44,9 @@ export function keepPrivate(result: JsonObject): JsonObject {
   return { ...result, cacheScope: 'private', ttlMs: shorter };
 }
 
-/** A client that ignores case must not find a second, unfiltered list under `Tools`. */
-function withoutLookAlikes(result: JsonObject): JsonObject {
-  const isLookAlike = (key: string): boolean => key !== 'tools' && key.toUpperCase() === 'TOOLS';
+/** A client that ignores case must not find a second, unfiltered list under `Tools` beside `tools`. */
+export function withoutLookAlikes(result: JsonObject, field: string): JsonObject {
+  const isLookAlike = (key: string): boolean => key !== field && key.toUpperCase() === field.toUpperCase();
   if (!Object.keys(result).some(isLookAlike)) return result;
   return Object.fromEntries(Object.entries(result).filter(([key]) => !isLookAlike(key)));
 }

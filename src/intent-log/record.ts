@@ -151,8 +151,11 @@ export type ToolPinRecord = {
   readonly tools: JsonObject;
   /** Digest of the reviewed server instructions. */
   readonly instructions?: string;
+  /** Digests of the reviewed prompts. */
+  readonly prompts?: JsonObject;
   /** Tools a reviewer turned down, with the digests they had. */
   readonly rejected?: JsonObject;
+  readonly rejectedPrompts?: JsonObject;
   /** The operator who reviewed, or `first-contact`. */
   readonly by?: string;
 };

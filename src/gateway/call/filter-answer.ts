@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '../../base/index.ts';
 import type { Target } from '../../cedar/index.ts';
-import { filterToolsList, keepPrivate, withoutLookAlikes } from '../mcp/index.ts';
+import { filterPinned, filterToolsList, keepPrivate, withoutLookAlikes } from '../mcp/index.ts';
 import type { JsonRpcMessage, ToolDefinition } from '../upstream/index.ts';
 import type { CallDeps } from './deps.ts';
 import type { Call } from './resolve-call.ts';
@@ -23,10 +23,7 @@ export async function filterAnswer(
     case 'tools/list':
       return filterTools(call, message, deps);
     case 'prompts/list':
-      return filterByDecision(call, message, deps, 'prompts', (entry) => ({
-        method: 'prompts/get',
-        params: { name: entry['name'] ?? null },
-      }));
+      return filterPrompts(call, message, deps);
     case 'resources/list':
       return filterByDecision(call, message, deps, 'resources', (entry) => ({
         method: 'resources/read',
@@ -76,6 +73,24 @@ async function filterTools(call: Call, message: JsonRpcMessage, deps: CallDeps):
   const visible = deps.pdp.visibleTools(call.caller, facts, upstream, deps.now());
   const allowed = [...visible].filter((tool) => deps.catalogue.review(upstream, tool) === 'pinned');
   return filterToolsList(message, deps.catalogue.tools(upstream), new Set(allowed));
+}
+
+/** Prompts as they were reviewed, and only those; to see a list is how the gateway learns that one has changed. */
+async function filterPrompts(call: Call, message: JsonRpcMessage, deps: CallDeps): Promise<JsonRpcMessage> {
+  const { upstream } = call.target;
+  const { prompts } = deps.catalogue;
+  const result = message['result'];
+  const seen = isJsonObject(result) && Array.isArray(result['prompts']) ? result['prompts'] : [];
+  const changed = prompts.observe(upstream, seen.filter(isToolDefinition), false);
+  if (changed.length > 0)
+    deps.log.warn({ upstream, prompts: changed }, 'prompts differ from the reviewed ones');
+  const permitted = await filterByDecision(call, message, deps, 'prompts', (entry) => ({
+    method: 'prompts/get',
+    params: { name: entry['name'] ?? null },
+  }));
+  const reviewed = prompts.reviewed(upstream);
+  const pinned = [...reviewed.keys()].filter((prompt) => prompts.review(upstream, prompt) === 'pinned');
+  return filterPinned(permitted, 'prompts', reviewed, new Set(pinned));
 }
 
 function isToolDefinition(value: JsonValue): value is ToolDefinition {

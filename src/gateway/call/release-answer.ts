@@ -18,6 +18,12 @@ import { upstreamFailureMessage } from './refusal-to-wire.ts';
 import type { Call } from './resolve-call.ts';
 import { taskMadeBy, taskNotified } from './tasks.ts';
 
+/** Announcements that something pinned may be different now. */
+const PINNED_CHANGED: ReadonlySet<string> = new Set([
+  'notifications/tools/list_changed',
+  'notifications/prompts/list_changed',
+]);
+
 /**
  * The way back: the outcome is on disk before the agent sees the result it is about. Messages that are not the
  * result (progress, logging, requests of the server) pass as they come, their labels first; a second result does not
@@ -58,8 +64,7 @@ function answered(open: OpenCall, answer: Answer, settle: Settle, deps: CallDeps
       ...(session === undefined ? {} : { session }),
       async release(message) {
         if (isResponseTo(call, message)) return stream.releaseResponse(message);
-        if (message['method'] === 'notifications/tools/list_changed')
-          deps.rechecks.announce(call.target.upstream);
+        if (PINNED_CHANGED.has(String(message['method']))) deps.rechecks.announce(call.target.upstream);
         // A response on a resumed stream goes the way of the call it answers, or nowhere.
         if (message['method'] === undefined) return deps.resumption.find(call, message)?.release(message);
         if (isAboutTaskOfOthers(call, message, deps)) return undefined;

@@ -8,7 +8,7 @@ import { outward } from './inner-call.ts';
 import { keepFollowing } from './keep-following.ts';
 import { prefixUri, splitUri } from './names.ts';
 import { type Joined, openJoined } from './own-stream.ts';
-import { reachOf, refuseByDecision } from './record-own.ts';
+import { reachOf, refuseByDecision, refuseOver } from './record-own.ts';
 
 type Listen = Extract<Admitted, { leg: 'POST' }> & { readonly kind: 'request' };
 
@@ -35,6 +35,7 @@ export async function listen(
   const { ports, decision } = await reachOf(request, admitted.method, admitted.params ?? {}, deps);
   if (decision.effect === 'forbid') return refuseByDecision(request, decision, false, deps);
   const joined = await openJoined(request, admitted.method, decision, deps);
+  if (joined === undefined) return refuseOver(request, deps);
   const sources = ports.flatMap(({ upstream: { name } }) => {
     const part = partOf(filter, name, request, deps);
     return part === undefined ? [] : [subscribe({ upstream: name, part, admitted, request, joined }, deps)];

@@ -13,19 +13,26 @@ export type Joined = {
   end(): void;
 };
 
-/** Opens a stream for the client: an intent before anything is on it, an outcome when it is over. */
+/**
+ * Opens a stream for the client: an intent before anything is on it, an outcome when it is over. Undefined when the run
+ * is over already.
+ */
 export async function openJoined(
   request: KnownRequest,
   method: string,
   decision: Permit,
   deps: AggregateDeps,
-): Promise<Joined & { readonly result: OwnStream }> {
+): Promise<(Joined & { readonly result: OwnStream }) | undefined> {
   const { inbound, caller } = request;
   const entered = deps.call.inFlight.enter(caller.chain, inbound.agentGone);
-  const settle = await openOwn(request, method, decision, deps).catch((error: unknown) => {
+  const settle = await openOwn(request, method, decision, entered.signal, deps).catch((error: unknown) => {
     entered.leave();
     throw error;
   });
+  if (settle === undefined) {
+    entered.leave();
+    return undefined;
+  }
   const events = new JoinedEvents();
   const gone = new AbortController();
   const end = (): void => {

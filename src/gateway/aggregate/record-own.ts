@@ -71,10 +71,13 @@ export async function answerOwn(
   decision: Permit,
   deps: AggregateDeps,
   act: () => Promise<{ readonly result?: OwnResult; readonly session?: string }>,
-): Promise<OwnAnswer> {
+): Promise<OwnAnswer | CallResult> {
   const { admitted } = request;
   const rpcId = rpcIdOf(request);
-  const settle = await openOwn(request, method, decision, deps);
+  const { caller, inbound } = request;
+  const { signal, leave } = deps.call.inFlight.enter(caller.chain, inbound.agentGone);
+  const settle = await openOwn(request, method, decision, signal, deps).finally(leave);
+  if (settle === undefined) return refuseOver(request, deps);
   let text: string | undefined;
   let session: string | undefined;
   try {
@@ -99,15 +102,26 @@ function rpcIdOf({ admitted }: KnownRequest): string | number | undefined {
   return admitted.leg === 'POST' && admitted.kind === 'request' ? admitted.id : undefined;
 }
 
-/** Writes the intent of a request that the gateway answers; what it gives writes the outcome. */
+/** The run ended while its request was decided. */
+export function refuseOver(request: KnownRequest, { call }: AggregateDeps): Promise<CallResult> {
+  const failure = { reason: 'run_refused', refusal: 'run_over' } as const;
+  return refuse(request, { step: 'authenticate', failure }, call);
+}
+
+/**
+ * Writes the intent of a request that the gateway answers; what it gives writes the outcome. Undefined when the run is
+ * over by now: nothing is permitted after the record of a run's end.
+ */
 export async function openOwn(
   request: KnownRequest,
   method: string,
   decision: Permit,
+  signal: AbortSignal,
   deps: AggregateDeps,
-): Promise<(ending: Pick<OutcomeRecord, 'status' | 'result'>) => Promise<void>> {
+): Promise<((ending: Pick<OutcomeRecord, 'status' | 'result'>) => Promise<void>) | undefined> {
   const { inbound, admitted, caller } = request;
-  const { intentLog } = deps.call;
+  const { intentLog, inFlight } = deps.call;
+  if (inFlight.isOver(signal)) return undefined;
   const [run] = caller.chain;
   const params = admitted.leg === 'POST' && admitted.kind !== 'response' ? admitted.params : undefined;
   const rpcId = rpcIdOf(request);

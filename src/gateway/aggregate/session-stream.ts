@@ -6,7 +6,7 @@ import type { AggregateDeps, AggregateResult } from './deps.ts';
 import { outward } from './inner-call.ts';
 import { keepFollowing } from './keep-following.ts';
 import { type Joined, openJoined } from './own-stream.ts';
-import { reachOf, refuseByDecision } from './record-own.ts';
+import { reachOf, refuseByDecision, refuseOver } from './record-own.ts';
 import type { AggregateSession, InnerSession, SessionStream } from './sessions.ts';
 
 /** More than this waits for no client: what a server asks then is declined. */
@@ -32,6 +32,7 @@ export async function openSessionStream(
   if (decision.effect === 'forbid') return refuseByDecision(request, decision, false, deps);
   session.stream?.end(); // its client has come back
   const joined = await openJoined(request, 'GET', decision, deps);
+  if (joined === undefined) return refuseOver(request, deps);
   const stream = joinUpstreams({ request, session, joined, from: new Map(place?.events) }, deps);
   session.stream = stream;
   joined.gone.addEventListener('abort', () => {

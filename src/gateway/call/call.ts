@@ -32,6 +32,8 @@ export type ResolveRefusal =
   | { readonly reason: 'no_upstream_session' }
   /** The task is another run's, or never was. */
   | { readonly reason: 'unknown_task' }
+  /** The revision has no such method. */
+  | { readonly reason: 'unknown_method' }
   | { readonly reason: 'invalid_params'; readonly detail: string }
   | { readonly reason: 'header_mismatch'; readonly detail: string };
 

@@ -63,7 +63,12 @@ export function resolveCall(
   const mismatch = paramMismatch(target.value, admitted, deps);
   if (mismatch !== undefined) return err({ reason: 'header_mismatch', detail: mismatch });
   const origins = tasksAskedFor(target.value)?.map((taskId) => deps.tasks.find(run.id, name, taskId));
-  if (origins?.includes(undefined) === true) return err({ reason: 'unknown_task' });
+  if (origins?.includes(undefined) === true) {
+    // 2026-07-28 has no tasks/result: who asks for one must hear that, not look for a task.
+    const isModern = admitted.leg === 'POST' && admitted.era === 'modern';
+    const isRemoved = isModern && target.value.kind === 'method' && target.value.method === 'tasks/result';
+    return err({ reason: isRemoved ? 'unknown_method' : 'unknown_task' });
+  }
   const origin = origins?.length === 1 ? origins[0] : undefined;
   return ok({
     ...request,

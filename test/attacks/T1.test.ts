@@ -68,7 +68,7 @@ describe.each(ROUTES)('T1: the id of a task, %s', (route, ask, prefix, toolPrefi
     async (method) => {
       const before = desk.heard.length;
       const answer = await ask(thief, method, { taskId });
-      const isRemoved = method === 'tasks/result' && route.includes('since 2026-07-28') && prefix === '';
+      const isRemoved = method === 'tasks/result' && route.includes('since 2026-07-28');
       const refusal = { code: -32602, message: 'the run has no such task' };
       expect(answer.error).toMatchObject(isRemoved ? { code: -32601 } : refusal);
       expect(JSON.stringify(answer)).not.toContain('secret');

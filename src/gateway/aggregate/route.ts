@@ -59,8 +59,10 @@ export function routeOf(admitted: Admitted): Route {
     case 'resources/subscribe':
     case 'resources/unsubscribe':
       return routeBy(admitted, 'uri', splitUri(admitted.params?.['uri']));
-    case 'tasks/get':
     case 'tasks/result':
+      if (admitted.era === 'modern') return NOT_OFFERED; // the revision has no such method
+      return routeBy(admitted, 'taskId', splitUri(admitted.params?.['taskId']));
+    case 'tasks/get':
     case 'tasks/cancel':
     case 'tasks/update':
       return routeBy(admitted, 'taskId', splitUri(admitted.params?.['taskId']));

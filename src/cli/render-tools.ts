@@ -23,6 +23,7 @@ export function renderUpstream(upstream: ReviewedUpstream, showAll: boolean): st
     `  ${counts === '' ? 'no tools' : counts}`,
     ...renderInstructions(upstream),
     ...tools.flatMap((tool) => renderTool(tool, showAll)),
+    ...upstream.prompts.flatMap((prompt) => renderPrompt(prompt, showAll)),
   ];
 }
 
@@ -60,7 +61,23 @@ function renderTool(tool: Tool, showAll: boolean): string[] {
   ];
 }
 
-function renderDefinition({ definition }: Tool): string[] {
+function renderPrompt(prompt: ReviewedUpstream['prompts'][number], showAll: boolean): string[] {
+  const { name, state, digest, reviewedDigest, collidesWith, changes, suspicions } = prompt;
+  const head = `  ${MARKS[state]} prompt ${printable(name)}  ${state}  ${(digest ?? reviewedDigest ?? '').slice(0, 12)}`;
+  if (state === 'reviewed' && !showAll) return [head];
+  const isSame = state === 'changed' && changes.length === 0;
+  const body = state === 'changed' ? changes.flatMap(renderChange) : renderDefinition(prompt);
+  return [
+    head,
+    ...(collidesWith === undefined
+      ? []
+      : [`      looks like ${printable(collidesWith)}: cannot be approved, it must be renamed`]),
+    ...(isSame ? ['      was seen with another definition; it is now as it was reviewed'] : body),
+    ...renderSuspicions(suspicions),
+  ];
+}
+
+function renderDefinition({ definition }: Pick<Tool, 'definition'>): string[] {
   if (typeof definition !== 'object' || definition === null) return [];
   return Object.entries(definition)
     .filter(([key]) => key !== 'name')

@@ -194,6 +194,8 @@ function addTools(tools: Command, done: (code: number) => void): void {
       collect,
       [],
     )
+    .option('--approve-prompt <prompt>', 'the same for a prompt; repeatable', collect, [])
+    .option('--reject-prompt <prompt>', 'refuse a prompt from now on; repeatable', collect, [])
     .option('--approve-instructions', 'approve the server instructions as they are now')
     .option('--approve-all', 'approve everything that is new, changed or removed')
     .option('--reject <tool>', 'refuse it from now on; repeatable', collect, [])
@@ -205,6 +207,8 @@ type ReviewFlags = {
   config: string;
   upstream?: string;
   approve: string[];
+  approvePrompt: string[];
+  rejectPrompt: string[];
   approveInstructions?: boolean;
   approveAll?: boolean;
   reject: string[];

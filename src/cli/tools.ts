@@ -11,6 +11,8 @@ export type ReviewCommand = {
   readonly approveInstructions?: boolean;
   readonly approveAll?: boolean;
   readonly reject: readonly string[];
+  readonly approvePrompt?: readonly string[];
+  readonly rejectPrompt?: readonly string[];
   readonly all?: boolean;
   readonly out: (line: string) => void;
 };
@@ -55,8 +57,9 @@ async function listTools(config: string): Promise<ToolList> {
 }
 
 function toRequests(command: ReviewCommand, upstreams: readonly ReviewedUpstream[]): ReviewRequest[] {
-  const { approve, reject, approveAll, approveInstructions } = command;
-  const isAny = approve.length + reject.length > 0 || approveAll === true || approveInstructions === true;
+  const { approve, reject, approveAll, approveInstructions, approvePrompt = [], rejectPrompt = [] } = command;
+  const named = [...approve, ...reject, ...approvePrompt, ...rejectPrompt];
+  const isAny = named.length > 0 || approveAll === true || approveInstructions === true;
   if (!isAny) return [];
   const [only, ...others] = upstreams;
   if (only === undefined || (others.length > 0 && approveAll !== true)) {
@@ -74,30 +77,54 @@ function toRequest(command: ReviewCommand, upstream: ReviewedUpstream): ReviewRe
     .filter((tool, i, tools) => tools.indexOf(tool) === i && !isRejected.has(tool.name))
     .map((tool) => verdict(tool, 'approve'));
   const { instructions } = upstream;
+  const prompts = promptVerdicts(command, upstream);
   const takesInstructions =
     approveInstructions === true || (approveAll === true && instructions.state !== 'reviewed');
   return {
     upstream: upstream.name,
     tools: [...rejected, ...approved],
+    ...(prompts.length === 0 ? {} : { prompts }),
     ...(takesInstructions ? { instructions: { digest: instructions.digest ?? null } } : {}),
   };
 }
 
-function saysSomething({ tools, instructions }: ReviewRequest): boolean {
-  return tools.length > 0 || instructions !== undefined;
+function promptVerdicts(
+  { approveAll, approvePrompt = [], rejectPrompt = [] }: ReviewCommand,
+  upstream: ReviewedUpstream,
+): NonNullable<ReviewRequest['prompts']> {
+  const of = (prompts: readonly Definition[], verdict: 'approve' | 'reject') =>
+    prompts.map(({ name, digest }) => ({ prompt: name, digest: digest ?? null, verdict }));
+  const found = (names: readonly string[]): readonly Definition[] =>
+    names.map((name) => findIn(upstream.prompts, name, `${upstream.name} has no prompt`));
+  const rejected = found(rejectPrompt);
+  const all = approveAll === true ? upstream.prompts.filter(({ state }) => isOpen(state)) : [];
+  const approved = [...new Set([...all, ...found(approvePrompt)])].filter(
+    (prompt) => !rejected.includes(prompt),
+  );
+  return [...of(rejected, 'reject'), ...of(approved, 'approve')];
+}
+
+function saysSomething({ tools, prompts, instructions }: ReviewRequest): boolean {
+  return tools.length > 0 || prompts !== undefined || instructions !== undefined;
 }
 
 type Tool = ReviewedUpstream['tools'][number];
 
-/** `TOOL`, or `TOOL@DIGEST` with the first characters of the digest that was looked at. */
+type Definition = { readonly name: string; readonly digest?: string | undefined };
+
 function find(upstream: ReviewedUpstream, wanted: string): Tool {
-  const exact = upstream.tools.find(({ name }) => name === wanted);
+  return findIn(upstream.tools, wanted, `${upstream.name} has no tool`);
+}
+
+/** `NAME`, or `NAME@DIGEST` with the first characters of the digest that was looked at. */
+function findIn<D extends Definition>(definitions: readonly D[], wanted: string, missing: string): D {
+  const exact = definitions.find(({ name }) => name === wanted);
   if (exact !== undefined) return exact;
   const at = wanted.lastIndexOf('@');
   const digest = wanted.slice(at + 1);
-  const tool = upstream.tools.find(({ name }) => at > 0 && name === wanted.slice(0, at));
+  const tool = definitions.find(({ name }) => at > 0 && name === wanted.slice(0, at));
   if (tool === undefined)
-    throw new SallyportError('ERR_REQUEST_REFUSED', `${upstream.name} has no tool "${printable(wanted)}"`);
+    throw new SallyportError('ERR_REQUEST_REFUSED', `${missing} "${printable(wanted)}"`);
   if (digest.length < 8 || tool.digest?.startsWith(digest) !== true) {
     const message = `"${printable(tool.name)}" does not have the digest ${printable(digest)} any more; look at it again`;
     throw new SallyportError('ERR_REQUEST_REFUSED', message);
@@ -113,16 +140,27 @@ function isOpen(state: Tool['state']): boolean {
   return state === 'new' || state === 'changed' || state === 'removed';
 }
 
-function openItems({ name, tools, instructions, isPinned }: ReviewedUpstream): string[] {
-  const open = tools.filter(({ state }) => isOpen(state)).map((tool) => `${name}/${tool.name}`);
+function openItems({ name, tools, prompts, instructions, isPinned }: ReviewedUpstream): string[] {
+  const open = [
+    ...tools.filter(({ state }) => isOpen(state)).map((tool) => `${name}/${tool.name}`),
+    ...prompts.filter(({ state }) => isOpen(state)).map((prompt) => `${name} prompt ${prompt.name}`),
+  ];
   const isChanged = isPinned && instructions.state !== 'reviewed';
   return isChanged ? [...open, `${name} instructions`] : open;
 }
 
-function summaryOf({ upstream, approved, rejected, instructions }: ReviewResult): string {
+function summaryOf({ upstream, approved, rejected, instructions, prompts }: ReviewResult): string {
+  const approvedPrompts = prompts?.approved ?? [];
+  const rejectedPrompts = prompts?.rejected ?? [];
   const parts = [
     ...(approved.length > 0 ? [`approved ${approved.map(printable).join(', ')}`] : []),
     ...(rejected.length > 0 ? [`rejected ${rejected.map(printable).join(', ')}`] : []),
+    ...(approvedPrompts.length > 0
+      ? [`approved the prompts ${approvedPrompts.map(printable).join(', ')}`]
+      : []),
+    ...(rejectedPrompts.length > 0
+      ? [`rejected the prompts ${rejectedPrompts.map(printable).join(', ')}`]
+      : []),
     ...(instructions ? ['approved the instructions'] : []),
   ];
   return `${upstream}: ${parts.join('; ')}; in force and in the log`;

@@ -129,10 +129,9 @@ async function answer(inbound: Inbound, reply: FastifyReply, deps: AgentPlaneDep
   if (result.kind === 'own') return answerOwn(result, reply);
   reply.hijack();
   try {
-    await writeAnswer(reply.raw, result.relayed, {
-      sealEventId: result.sealEventId,
-      signal: result.signal,
-    });
+    const { signal } = result;
+    const sealed = result.kind === 'answered' ? { sealEventId: result.sealEventId } : {};
+    await writeAnswer(reply.raw, result.relayed, { ...sealed, signal });
   } catch (error) {
     // INVARIANT: a result whose outcome is not on disk is not released.
     deps.call.log.error(

@@ -1,12 +1,10 @@
 import { isJsonObject, type JsonValue, type UpstreamName } from '../base/index.ts';
 import { type Catalogue, type CatalogueUpstream, type PinnedTool, pinUpstream } from '../cedar/index.ts';
 import type { Config, UpstreamConfig } from './config.ts';
-import { openPinStore, type Pins } from './pins.ts';
+import { openPinStore, type Pins, type ReviewState } from './pins.ts';
+import { createPromptPins, type PromptPins } from './prompt-pins.ts';
 import { type Collisions, findCollisions, type ToolName } from './review/index.ts';
 import type { ToolDefinition } from './upstream/index.ts';
-
-/** Whether a tool may be called as far as its definition goes; policy is asked after that. */
-export type ReviewState = 'pinned' | 'drifted' | 'unknown';
 
 /** What an upstream was last seen to offer. */
 export type Seen = {
@@ -25,10 +23,13 @@ export type PinnedCatalogue = {
   /** As `current`, with other pins for one upstream. */
   candidate(upstream: UpstreamName, pins: Pins): Catalogue;
   tools(upstream: UpstreamName): ReadonlyMap<string, PinnedTool>;
+  readonly prompts: PromptPins;
   /** The reviewed instructions: the only ones that agents see. */
   instructions(upstream: UpstreamName): string | undefined;
   review(upstream: UpstreamName, tool: string): ReviewState;
   isPinned(upstream: UpstreamName): boolean;
+  /** Taint labels of everything that comes from an upstream, reviewed text apart. */
+  labels(upstream: UpstreamName): readonly string[];
   pins(upstream: UpstreamName): Pins;
   seen(upstream: UpstreamName): Seen;
   /** The tool that was there first and looks the same. Such a tool cannot be approved or called. */
@@ -71,6 +72,7 @@ export function createCatalogue(config: Config): PinnedCatalogue {
     config.upstreams.map((upstream) => [upstream.name, upstream]),
   );
   const entries = new Map<string, Entry>();
+  const prompts = createPromptPins(config.upstreams);
   for (const upstream of config.upstreams) entries.set(upstream.name, toEntry(upstream, NO_PINS, false));
   let collisions: Collisions = new Map();
   let version = 0;
@@ -99,6 +101,7 @@ export function createCatalogue(config: Config): PinnedCatalogue {
     get version() {
       return version;
     },
+    prompts,
     current: () => catalogueOf([...entries.values()].map((entry) => entry.upstream)),
     candidate: (name, pins) =>
       catalogueOf(
@@ -108,6 +111,7 @@ export function createCatalogue(config: Config): PinnedCatalogue {
       ),
     tools: (name) => known(entries, name).tools,
     instructions: (name) => known(entries, name).pins.instructions,
+    labels: (name) => known(configs, name).labels,
     isPinned: (name) => known(entries, name).isPinned,
     pins: (name) => known(entries, name).pins,
     seen(name) {
@@ -139,6 +143,7 @@ export function createCatalogue(config: Config): PinnedCatalogue {
         if (entry.tools.get(tool.name)?.digest !== tool.digest) entry.drifted.add(tool.name);
       }
       entries.set(name, entry);
+      prompts.pin(name, pins);
       version++;
       collide();
       return entry.upstream;

@@ -134,6 +134,12 @@ const Upstream = z.strictObject({
       'Who reviews tool definitions the first time: "first-contact" trusts them on first use, "required" makes nothing callable before "sallyport tools review" has approved it.',
     ),
   tools: z.record(z.string(), ToolSettings).default({}).describe('Settings by tool name.'),
+  labels: z
+    .array(label)
+    .default([])
+    .describe(
+      'Taint labels of everything that comes from this upstream, reviewed text apart: results, resources, prompts, what it says on its own and asks of its client.',
+    ),
   methods: z
     .array(z.string().min(1))
     .default([])
@@ -309,6 +315,9 @@ function crossCheck(config: Config): string[] {
         if (!labels.has(name))
           problems.push(`upstreams.${upstream.name}.tools.${tool}.labels: "${name}" is not in labels`);
       }
+    }
+    for (const name of upstream.labels) {
+      if (!labels.has(name)) problems.push(`upstreams.${upstream.name}.labels: "${name}" is not in labels`);
     }
     if (upstream.credential.kind === 'call-token' && upstream.transport.kind === 'stdio') {
       problems.push(

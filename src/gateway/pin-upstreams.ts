@@ -5,6 +5,7 @@ import type { UpstreamPort } from './call/index.ts';
 import type { PinnedCatalogue } from './catalogue.ts';
 import type { OwnCalls } from './own-calls.ts';
 import type { PinStore, Pins } from './pins.ts';
+import { toPinned } from './prompt-pins.ts';
 import { suspicionsInText, suspicionsOf } from './review/index.ts';
 import type { UpstreamDescription } from './upstream/index.ts';
 
@@ -37,21 +38,29 @@ export function askUpstream(
  */
 export async function takeDescription(
   { upstream: { name } }: UpstreamPort,
-  { tools, instructions }: UpstreamDescription,
+  { tools, prompts, instructions }: UpstreamDescription,
   deps: PinDeps,
 ): Promise<boolean> {
   const { catalogue, log } = deps;
   const said = instructions === undefined ? {} : { instructions };
   const changed = catalogue.observe(name, tools, said);
+  const changedPrompts = catalogue.prompts.observe(name, prompts, true);
   if (catalogue.isPinned(name) || deps.reviewFirst.has(name)) {
     if (changed.length > 0)
       log.warn({ upstream: name, tools: changed }, 'tool definitions differ from the reviewed ones');
+    if (changedPrompts.length > 0)
+      log.warn({ upstream: name, prompts: changedPrompts }, 'prompts differ from the reviewed ones');
     if (catalogue.isPinned(name) && instructions !== catalogue.instructions(name))
       log.warn({ upstream: name }, 'server instructions differ from the reviewed ones');
     return false;
   }
   const collides = (tool: string): boolean => catalogue.collision(name, tool) !== undefined;
-  const pins: Pins = { tools: tools.filter((tool) => !collides(tool.name)), ...said };
+  const fresh = prompts.filter((prompt) => catalogue.prompts.collision(name, prompt.name) === undefined);
+  const pins: Pins = {
+    tools: tools.filter((tool) => !collides(tool.name)),
+    ...(fresh.length === 0 ? {} : { prompts: fresh }),
+    ...said,
+  };
   warnOfText(name, pins, log);
   await deps.intentLog.append(toPinRecord(name, pins, FIRST_CONTACT, catalogue));
   await deps.pins.save(name, pins);
@@ -69,24 +78,31 @@ export function toPinRecord(
   const pinned = catalogue.candidate(upstream, pins).upstreams.find(({ name }) => name === upstream);
   const digests = Object.fromEntries((pinned?.tools ?? []).map((tool) => [tool.name, tool.digest]));
   const instructions = pins.instructions === undefined ? null : sha256(pins.instructions);
+  const digestsOfPrompts = [...toPinned(upstream, pins.prompts ?? [])].map(([name, { digest }]) => [
+    name,
+    digest,
+  ]);
+  const prompts = digestsOfPrompts.length === 0 ? {} : { prompts: Object.fromEntries(digestsOfPrompts) };
   return {
     type: 'toolset.pin',
     upstream,
-    digest: digestJson({ tools: digests, instructions }),
+    digest: digestJson({ tools: digests, instructions, ...prompts }),
     tools: digests,
     ...(instructions === null ? {} : { instructions }),
+    ...prompts,
     ...(pins.rejected === undefined ? {} : { rejected: pins.rejected }),
+    ...(pins.rejectedPrompts === undefined ? {} : { rejectedPrompts: pins.rejectedPrompts }),
     by,
   };
 }
 
 /** Trust on first use is not blind: the operator hears of text that deserves a look. */
-function warnOfText(upstream: string, { tools, instructions }: Pins, log: Logger): void {
+function warnOfText(upstream: string, { tools, prompts = [], instructions }: Pins, log: Logger): void {
   const names = new Map(tools.map((tool) => [tool.name, [upstream]]));
   const told = suspicionsInText(instructions ?? '', 'instructions').length > 0 ? ['(instructions)'] : [];
   const isAlarming = ({ kind }: { kind: string }): boolean =>
     kind === 'hidden-text' || kind === 'instruction';
-  const suspicious = tools
+  const suspicious = [...tools, ...prompts]
     .filter((tool) => suspicionsOf(tool, upstream, names).some(isAlarming))
     .map((tool) => tool.name);
   if (told.length + suspicious.length > 0)

@@ -12,9 +12,14 @@ const PinFile = z.strictObject({
       tools: z.array(z.looseObject({ name: z.string() })),
       instructions: z.string().optional(),
       rejected: z.record(z.string(), z.string()).optional(),
+      prompts: z.array(z.looseObject({ name: z.string() })).optional(),
+      rejectedPrompts: z.record(z.string(), z.string()).optional(),
     }),
   ),
 });
+
+/** Whether something that is pinned may be used as far as its definition goes; policy is asked, too. */
+export type ReviewState = 'pinned' | 'drifted' | 'unknown';
 
 /** What was reviewed of one upstream. */
 export type Pins = {
@@ -23,6 +28,9 @@ export type Pins = {
   readonly instructions?: string;
   /** Tools that a reviewer has turned down, with the digest of the definition at that time. */
   readonly rejected?: Readonly<Record<string, string>>;
+  readonly prompts?: readonly ToolDefinition[];
+  /** Prompts that a reviewer has turned down, likewise. */
+  readonly rejectedPrompts?: Readonly<Record<string, string>>;
 };
 
 /** The reviews on disk, by upstream. */

@@ -17,6 +17,7 @@ import type { Config, UpstreamConfig } from './config.ts';
 import { toPinRecord } from './pin-upstreams.ts';
 import type { PinStore, Pins } from './pins.ts';
 import type { Policies } from './policies.ts';
+import { nextPrompts, type ReviewRefusal, toReviewedPrompts } from './prompt-reviews.ts';
 import { fieldChanges, suspicionsInText, suspicionsOf, type ToolNames } from './review/index.ts';
 import type { ToolDefinition } from './upstream/index.ts';
 
@@ -26,9 +27,6 @@ export type ToolReviews = {
   /** Whole or not at all: takes effect before it resolves, and is in the log and on disk by then. */
   apply(request: ReviewRequest, by: string): Promise<Result<ReviewResult, ReviewRefusal>>;
 };
-
-/** Why a review was not taken; the sentence is for the reviewer. */
-export type ReviewRefusal = { readonly status: 404 | 409; readonly message: string };
 
 export type ToolReviewsDeps = {
   readonly config: Config;
@@ -73,6 +71,7 @@ function toReviewed(config: UpstreamConfig, names: ToolNames, catalogue: PinnedC
     wasAsked: seen.offered !== undefined,
     instructions: toInstructions(name, seen, catalogue),
     tools,
+    prompts: toReviewedPrompts(name, names, catalogue),
   };
 }
 
@@ -184,8 +183,20 @@ async function apply(
     approved: request.tools.filter(({ verdict }) => verdict === 'approve').map(({ tool }) => tool),
     rejected: request.tools.filter(({ verdict }) => verdict === 'reject').map(({ tool }) => tool),
     instructions: request.instructions !== undefined,
+    ...(request.prompts === undefined
+      ? {}
+      : {
+          prompts: {
+            approved: named(request.prompts, 'approve'),
+            rejected: named(request.prompts, 'reject'),
+          },
+        }),
     ...(fit.ok ? {} : { problems: fit.error }),
   });
+}
+
+function named(prompts: NonNullable<ReviewRequest['prompts']>, wanted: 'approve' | 'reject'): string[] {
+  return prompts.filter(({ verdict }) => verdict === wanted).map(({ prompt }) => prompt);
 }
 
 /** Policies first: what they do not fit is not approved. The tool stays refused until its pin is taken. */
@@ -239,7 +250,10 @@ function nextPins(
     return refuse(409, 'the instructions are not what was reviewed any more; look at them again');
   }
   const kept = instructions === undefined ? before.instructions : said;
+  const prompts = nextPrompts(name, before, request, catalogue);
+  if (!prompts.ok) return prompts;
   return ok({
+    ...prompts.value,
     tools: [...tools.values()],
     ...(kept === undefined ? {} : { instructions: kept }),
     ...(rejected.size === 0 ? {} : { rejected: Object.fromEntries(rejected) }),

@@ -17,6 +17,7 @@ import {
   type CallDeps,
   createInFlight,
   createResumption,
+  createTasks,
   type Inbound,
   type UpstreamPort,
 } from './call/index.ts';
@@ -63,6 +64,7 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
   const sessions = createSessions({ now });
   const aggregateSessions = createAggregateSessions();
   const inFlight = createInFlight();
+  const tasks = createTasks();
   const upstreams = openUpstreams(config, { now, log });
   const catalogue = await readPinnedCatalogue(config);
   const policies = createPolicies({ folder: config.policies, intentLog, log });
@@ -74,6 +76,7 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
       end(run) {
         sessions.end(run);
         aggregateSessions.end(run);
+        tasks.end(run);
       },
     },
     history,
@@ -111,6 +114,7 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
     history,
     inFlight,
     resumption: createResumption({ inFlight, log }),
+    tasks,
     pdp: policies,
     intentLog,
     now,

@@ -102,6 +102,11 @@ function addRecord(
       if (draft !== undefined) draft.outcome = outcomeOf(record);
       return;
     }
+    case 'taint': {
+      const draft = calls.get(record.call);
+      if (draft !== undefined) draft.labels = [...new Set([...(draft.labels ?? []), ...record.labels])];
+      return;
+    }
     case 'refusal':
       if (record.run !== undefined) runs.get(record.run)?.steps.push(refusedCall(record));
       return;

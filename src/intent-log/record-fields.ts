@@ -13,6 +13,7 @@ import type {
   RunCloseRecord,
   RunOpenRecord,
   Subject,
+  TaintRecord,
   ToolPinRecord,
 } from './record.ts';
 
@@ -124,6 +125,7 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     decision,
     proof: 'string',
     labels: optional('strings'),
+    continues: optional('string'),
     rpcId: optional('rpcId'),
     traceparent: optional('string'),
   }),
@@ -144,6 +146,7 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     micros: 'integer',
     detail: optional('string'),
   }),
+  taint: fields<TaintRecord>({ type: 'string', call: 'string', run: 'string', labels: 'strings' }),
   refusal: fields<RefusalRecord>({
     type: 'string',
     call: 'string',
@@ -163,7 +166,9 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     digest: 'string',
     tools: 'json',
     instructions: optional('string'),
+    prompts: optional('json'),
     rejected: optional('json'),
+    rejectedPrompts: optional('json'),
     by: optional('string'),
   }),
   recovery: fields<RecoveryRecord>({ type: 'string', unknown: 'strings' }),

@@ -90,6 +90,8 @@ export type IntentRecord = {
   readonly proof: string;
   /** Taint labels that the answer puts on the delegation tree; in force from here on. */
   readonly labels?: readonly string[];
+  /** The earlier call that this one carries on: the one that made the task it is about. */
+  readonly continues?: CallId;
   readonly rpcId?: string | number;
   /** W3C trace context the client sent: a hint, never an identity. */
   readonly traceparent?: string;
@@ -108,6 +110,18 @@ export type OutcomeRecord = {
   /** Microseconds from arrival to this record. */
   readonly micros: number;
   readonly detail?: string;
+};
+
+/**
+ * Labels that something put on the delegation tree which is not the answer its intent was about: what a server says on
+ * a stream of its own, what it asks of its client. Durable before the run sees it.
+ */
+export type TaintRecord = {
+  readonly type: 'taint';
+  /** The call on whose answer it came. */
+  readonly call: CallId;
+  readonly run: RunId;
+  readonly labels: readonly string[];
 };
 
 /** A refused request: by policy (then with a decision), or before policy. */
@@ -137,8 +151,11 @@ export type ToolPinRecord = {
   readonly tools: JsonObject;
   /** Digest of the reviewed server instructions. */
   readonly instructions?: string;
+  /** Digests of the reviewed prompts. */
+  readonly prompts?: JsonObject;
   /** Tools a reviewer turned down, with the digests they had. */
   readonly rejected?: JsonObject;
+  readonly rejectedPrompts?: JsonObject;
   /** The operator who reviewed, or `first-contact`. */
   readonly by?: string;
 };
@@ -152,6 +169,7 @@ export type RecordBody =
   | RunCloseRecord
   | IntentRecord
   | OutcomeRecord
+  | TaintRecord
   | RefusalRecord
   | PolicyLoadRecord
   | ToolPinRecord

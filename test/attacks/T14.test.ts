@@ -54,8 +54,7 @@ describe('T14: what is no tool call', () => {
     'prompts/get',
     'resources/read',
     'completion/complete',
-    'tasks/result',
-    'tasks/cancel',
+    'tasks/list',
     'elicitation/create',
     'sampling/createMessage',
     'subscriptions/listen',
@@ -65,6 +64,17 @@ describe('T14: what is no tool call', () => {
     const call = modern(method);
     await isRefused(() => post(run, call.message, { headers: call.headers }));
   });
+
+  it.each(['tasks/get', 'tasks/result', 'tasks/cancel', 'tasks/update'])(
+    'does not pass for a task that is not the run’s, whatever policy says: %s',
+    async (method) => {
+      const early = () => readRecords(lab.data).filter((record) => record.type === 'refusal');
+      const before = early().length;
+      await post(run, request(method, { taskId: 'x' }));
+      expect(witness.seen).toEqual([]);
+      expect(early().slice(before)).toMatchObject([{ early: { reason: 'unknown_task' } }]);
+    },
+  );
 
   it.each([
     'notifications/initialized',

@@ -122,23 +122,33 @@ describe('T24: another route to a forbidden tool', () => {
     ]);
   });
 
-  it.each(['tasks/get', 'resources/subscribe', 'logging/setLevel', 'subscriptions/listen', 'tools/execute'])(
-    'does not exist by way of %s, which the aggregate endpoint does not offer',
-    async (method) => {
-      const { error } = await unseen(async () =>
-        answerIn(
-          await postAll(run, lab, {
-            jsonrpc: '2.0',
-            id: 1,
-            method,
-            params: { uri: 'shop+a:b', taskId: 'x' },
-          }),
-        ),
+  it.each([
+    ['tasks/get', { taskId: 'shop+x' }, -32602],
+    ['tasks/result', { taskId: 'shop+x' }, -32602],
+    ['tasks/get', { taskId: 'x' }, -32602],
+    ['subscriptions/listen', { notifications: { toolsListChanged: true } }, -32601],
+    ['tools/execute', { name: 'shop__wipe' }, -32601],
+    ['response', {}, -32601],
+  ])('does not exist by way of %s', async (method, params, code) => {
+    const { error } = await unseen(async () =>
+      answerIn(await postAll(run, lab, { jsonrpc: '2.0', id: 1, method, params })),
+    );
+    expect(error).toMatchObject({ code });
+  });
+
+  it('does not exist by way of a completion, a subscription or a task of its own name', async () => {
+    for (const [method, params] of [
+      [
+        'completion/complete',
+        { ref: { type: 'ref/tool', name: 'shop__wipe' }, argument: { name: 'a', value: '' } },
+      ],
+      ['resources/subscribe', { uri: 'wipe' }],
+      ['tasks/result', { taskId: 'shop__wipe' }],
+    ] as const) {
+      const answer = await unseen(async () =>
+        answerIn(await postAll(run, lab, { jsonrpc: '2.0', id: 1, method, params })),
       );
-      expect(error).toMatchObject({
-        code: -32601,
-        data: { 'sallyport/refusal': { code: 'unknown_method' } },
-      });
-    },
-  );
+      expect(answer.error, method).toBeDefined();
+    }
+  });
 });

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLogger } from '../../src/gateway/index.ts';
 import { LEGACY_HEADERS, toolCall } from '../support/mcp-post.ts';
 import { type BareRun, type Lab, openBareRun, openLab } from '../support/open-lab.ts';
+import { readRecords } from '../support/open-ops-gateway.ts';
 import { asUpstream, echo, startWitness, type Witness } from '../support/witness.ts';
 
 const SCRIPT = join(import.meta.dirname, '../support/scripted-stdio-server.ts');
@@ -29,7 +30,10 @@ beforeAll(async () => {
     env: { CHILD_KEY: CHILD_SECRET },
   };
   lab = await openLab({
-    upstreams: [asUpstream(witness), { name: 'child', transport, methods: ['test/env'] }],
+    upstreams: [
+      asUpstream(witness),
+      { name: 'child', transport, methods: ['test/env', 'test/stderr', 'test/raw'] },
+    ],
     log: createLogger('debug', { write: (line: string) => void operatorLog.push(line) }),
   });
   run = await openBareRun(lab);
@@ -141,6 +145,31 @@ describe('T29: a secret', () => {
     expect(Object.keys(body.result.env).sort()).toEqual(['CHILD_KEY', 'HOME', 'PATH']);
     expect(body.result.env['CHILD_KEY']).toBe(CHILD_SECRET);
     expectClean('the environment of a child', JSON.stringify(body.result.env));
+  });
+
+  it('that a child prints is in no line of the operator’s log and in no record', async () => {
+    const initialize = {
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'initialize',
+      params: { protocolVersion: '2025-11-25' },
+    };
+    const session = /"mcp-session-id","([^"]+)"/.exec(await say(initialize, 'child'))?.[1] ?? '';
+    const headers = { 'mcp-session-id': session };
+    const before = operatorLog.length;
+    const base64 = Buffer.from(CHILD_SECRET).toString('base64');
+    const text = `key is ${CHILD_SECRET}, or ${base64}\n${'x'.repeat(1012)}${CHILD_SECRET}\n`;
+    await say({ jsonrpc: '2.0', id: 3, method: 'test/stderr', params: { text } }, 'child', headers);
+    const raw = `{"jsonrpc":"2.0","id":$id,"${CHILD_SECRET}":1,"${CHILD_SECRET}":2}\n`;
+    await say({ jsonrpc: '2.0', id: 4, method: 'test/raw', params: { text: raw } }, 'child', headers);
+    const log = operatorLog.slice(before).join('');
+    expect(log).toContain('stdio server wrote to stderr');
+    expect(log).toContain('stdio server wrote a line that is not MCP');
+    expect(log).toContain('[redacted]');
+    for (const part of [CHILD_SECRET, base64, CHILD_SECRET.slice(0, 8)]) expect(log).not.toContain(part);
+    const records = JSON.stringify(readRecords(lab.data));
+    expect(records).toContain('duplicate_key');
+    expect(records).not.toContain(CHILD_SECRET);
   });
 
   it('is not told by the admin plane either', async () => {

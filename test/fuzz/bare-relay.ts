@@ -11,6 +11,7 @@ import {
   type CallDeps,
   createInFlight,
   createResumption,
+  createTasks,
   handleCall,
   type Inbound,
   refusalToWire,
@@ -137,6 +138,7 @@ function toDeps(own: Pick<CallDeps, 'upstreams'> & { decided: Decided[]; records
     history: createEmbeddedRunHistory([]),
     inFlight,
     resumption: createResumption({ inFlight, log, waitMs: 1 }),
+    tasks: createTasks(),
     pdp: recordingPdp(own.decided),
     intentLog: {
       failed: new Promise(() => undefined),

@@ -13,6 +13,8 @@ export type ChangingServer = HttpServer & {
   resources: Json[];
   /** Does every request but `initialize` need the session it was given? */
   keepsSessions: boolean;
+  /** What its tool `announce` announces. */
+  announces: string;
   /** Is it unable to say what its tools are? */
   isMute: boolean;
   /** Methods and names it was asked for by agents, in order: `tools/call pay`. */
@@ -34,6 +36,7 @@ export async function startChangingServer(tools: Tool[]): Promise<ChangingServer
     prompts: [] as Json[],
     resources: [] as Json[],
     keepsSessions: false,
+    announces: 'notifications/tools/list_changed',
     isMute: false,
     asked: [] as string[],
   };
@@ -67,7 +70,7 @@ export async function startChangingServer(tools: Tool[]): Promise<ChangingServer
         ? { jsonrpc: '2.0', id: message['id'], error: { code: -32601, message: 'method not found' } }
         : { jsonrpc: '2.0', id: message['id'], result };
     if (method === 'tools/call' && name === 'announce') {
-      const changed = { jsonrpc: '2.0', method: 'notifications/tools/list_changed' };
+      const changed = { jsonrpc: '2.0', method: state.announces };
       response.writeHead(200, { 'content-type': 'text/event-stream' });
       response.end([changed, reply].map((event) => `data: ${JSON.stringify(event)}\n\n`).join(''));
       return;

@@ -50,6 +50,8 @@ export type LabSetting = Disposable & {
 export type Lab = LabSetting &
   AsyncDisposable & {
     readonly gateway: OpenGateway;
+    /** Ends the gateway and starts it again on the same data. */
+    readonly restart: () => Promise<void>;
     /** Asks the admin plane as its operator. */
     readonly admin: (path: string, init?: RequestInit) => Promise<Response>;
   };
@@ -89,10 +91,16 @@ export async function prepareLab(options: LabOptions): Promise<LabSetting> {
 export async function openLab(options: LabOptions): Promise<Lab> {
   const setting = await prepareLab(options);
   const log = options.log ?? createLogger('silent');
-  const gateway = await openGateway(parseConfig(setting.config, 'lab'), { log });
+  let gateway = await openGateway(parseConfig(setting.config, 'lab'), { log });
   return {
     ...setting,
-    gateway,
+    get gateway() {
+      return gateway;
+    },
+    async restart() {
+      await gateway[Symbol.asyncDispose]();
+      gateway = await openGateway(parseConfig(setting.config, 'lab'), { log });
+    },
     async admin(path, init = {}) {
       const key = await openOperatorKey(setting.data);
       const token = await signOperatorToken(key, setting.adminUrl, Date.now);

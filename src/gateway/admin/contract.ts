@@ -45,6 +45,11 @@ const Suspicion = z.strictObject({
   text: z.string(),
 });
 
+const State = z.enum(['reviewed', 'new', 'changed', 'removed', 'rejected', 'collides']);
+const Changes = z.array(
+  z.strictObject({ path: z.string(), before: json.optional(), after: json.optional() }),
+);
+
 /** One upstream in `GET /v1/tools`: what was reviewed and what is there now. */
 export const ReviewedUpstream = z.strictObject({
   name: z.string(),
@@ -64,16 +69,28 @@ export const ReviewedUpstream = z.strictObject({
   tools: z.array(
     z.strictObject({
       name: z.string(),
-      state: z.enum(['reviewed', 'new', 'changed', 'removed', 'rejected', 'collides']),
+      state: State,
       digest: z.string().optional().describe('Of the present definition; none when it was removed.'),
       reviewedDigest: z.string().optional(),
       definition: json,
       annotations: json.optional(),
       groups: z.array(z.string()),
       labels: z.array(z.string()),
-      changes: z.array(z.strictObject({ path: z.string(), before: json.optional(), after: json.optional() })),
+      changes: Changes,
       suspicions: z.array(Suspicion),
       collidesWith: z.string().optional().describe('The earlier tool that this one could be taken for.'),
+    }),
+  ),
+  prompts: z.array(
+    z.strictObject({
+      name: z.string(),
+      state: State,
+      digest: z.string().optional(),
+      reviewedDigest: z.string().optional(),
+      definition: json,
+      changes: Changes,
+      suspicions: z.array(Suspicion),
+      collidesWith: z.string().optional(),
     }),
   ),
 });
@@ -95,6 +112,16 @@ export const ReviewRequest = z.strictObject({
       }),
     )
     .max(10_000),
+  prompts: z
+    .array(
+      z.strictObject({
+        prompt: z.string().min(1),
+        digest: z.string().nullable().describe('As for tools.'),
+        verdict: z.enum(['approve', 'reject']),
+      }),
+    )
+    .max(10_000)
+    .optional(),
   instructions: z
     .strictObject({ digest: z.string().nullable() })
     .optional()
@@ -108,6 +135,10 @@ export const ReviewResult = z.strictObject({
   approved: z.array(z.string()),
   rejected: z.array(z.string()),
   instructions: z.boolean(),
+  prompts: z
+    .strictObject({ approved: z.array(z.string()), rejected: z.array(z.string()) })
+    .optional()
+    .describe('Only when the request was about prompts.'),
   problems: z.string().optional().describe('Why the policies still are not in force.'),
 });
 export type ReviewResult = z.infer<typeof ReviewResult>;

@@ -1,5 +1,6 @@
-import type { IdSource } from '../../base/index.ts';
+import type { CallId, IdSource } from '../../base/index.ts';
 import type { CallDeps, CallResult } from '../call/index.ts';
+import type { Relayed } from '../mcp/index.ts';
 import type { AggregateSessions } from './sessions.ts';
 
 /** What the aggregate endpoint needs: the way of a call, and sessions of its own. */
@@ -18,4 +19,13 @@ export type OwnAnswer = {
   readonly session?: string;
 };
 
-export type AggregateResult = CallResult | OwnAnswer;
+/** A stream of the gateway's own: each message of it has come on the way of a call. */
+export type OwnStream = {
+  readonly kind: 'stream';
+  readonly call: CallId;
+  readonly relayed: Relayed;
+  /** Aborted when the run ends or the agent goes away. */
+  readonly signal: AbortSignal;
+};
+
+export type AggregateResult = CallResult | OwnAnswer | OwnStream;

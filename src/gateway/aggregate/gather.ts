@@ -3,8 +3,7 @@ import type { KnownRequest, UpstreamPort } from '../call/index.ts';
 import { keepPrivate } from '../mcp/index.ts';
 import type { AggregateDeps } from './deps.ts';
 import { innerCall, innerSession, inSession } from './inner-call.ts';
-import { rewriteEntry } from './rewrite.ts';
-import type { Gathered } from './route.ts';
+import { type Gathered, rewriteEntry } from './rewrite.ts';
 import type { AggregateSession } from './sessions.ts';
 
 const MAX_PAGES = 50;
@@ -48,7 +47,8 @@ async function listAt(
   const cursors = new Set<string>();
   let cursor: string | undefined;
   for (let page = 0; page < MAX_PAGES && entries.length < MAX_ENTRIES; page++) {
-    const answer = await innerCall(request, name, inSession(pageOf(request, cursor), inner), deps);
+    const asked = inSession(pageOf(request, cursor), inner);
+    const answer = await innerCall(request, name, asked, deps, session);
     if (answer?.response === undefined) return undefined;
     const { result } = answer.response;
     if (!isJsonObject(result)) return entries;

@@ -1,25 +1,18 @@
-import type { Forbid } from '../../cedar/index.ts';
-import {
-  type CallResult,
-  carryOut,
-  type Inbound,
-  identify,
-  type KnownRequest,
-  refuse,
-  resolveTarget,
-} from '../call/index.ts';
-import type { Admitted } from '../mcp/index.ts';
-import type { StreamEvent } from '../upstream/index.ts';
+import { type CallResult, type Inbound, identify, type KnownRequest, refuse } from '../call/index.ts';
 import type { AggregateDeps, AggregateResult } from './deps.ts';
 import { gatheredResult } from './gather.ts';
-import { answeredId, innerCall, innerSession, inSession } from './inner-call.ts';
+import { innerCall, inSession } from './inner-call.ts';
+import { listen } from './listen.ts';
 import { discoverResult, initializeResult, toolsResult } from './own-results.ts';
 import { answerOwn, notOffered, reachOf, refuseByDecision } from './record-own.ts';
-import { rewriteMessage } from './rewrite.ts';
 import { type Route, routeOf } from './route.ts';
+import { openSessionStream } from './session-stream.ts';
 import type { AggregateSession } from './sessions.ts';
+import { refuseNowhere, toUpstream } from './to-upstream.ts';
 
 const ELSEWHERE = 'not offered at the aggregate endpoint; use /mcp/<upstream>';
+/** RFC 5424, as MCP names them. */
+const LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'];
 
 /**
  * One endpoint for all upstreams. It only renames: what is for an upstream takes the way of a call with that
@@ -38,12 +31,19 @@ export async function handleAggregate(inbound: Inbound, deps: AggregateDeps): Pr
   switch (route.kind) {
     case 'upstream':
       return toUpstream(request, route, session, deps);
+    case 'stream':
+      if (session === undefined) return refuseStream(request, deps);
+      return openSessionStream(request, session, route.lastEventId, deps);
+    case 'listen':
+      return listen(request, route.admitted, deps);
     case 'nowhere':
-      return refuseByDecision(request, nowhere(route.isToolCall, request, deps), route.isToolCall, deps);
+      return refuseNowhere(request, route.what, deps);
     case 'not-offered':
-      return refuseElsewhere(request, deps);
+      return refuseByDecision(request, notOffered(ELSEWHERE, deps.call.pdp.revision), false, deps);
     case 'cancel':
       return cancel(request, route.request, session, deps);
+    case 'set-level':
+      return setLevel(request, route, session, deps);
     case 'own':
       if (route.method === 'DELETE' && session === undefined) return refuseSession(request, deps);
       return answerHere(request, route, session, deps);
@@ -53,102 +53,10 @@ export async function handleAggregate(inbound: Inbound, deps: AggregateDeps): Pr
   }
 }
 
-type Post = Extract<Admitted, { leg: 'POST' }>;
-
-async function toUpstream(
-  request: KnownRequest,
-  { upstream, admitted }: Extract<Route, { kind: 'upstream' }>,
-  session: AggregateSession | undefined,
-  deps: AggregateDeps,
-): Promise<CallResult> {
-  const { caller } = request;
-  const isToolCall =
-    admitted.leg === 'POST' && admitted.kind === 'request' && admitted.method === 'tools/call';
-  if (!deps.call.upstreams.has(upstream))
-    return refuseByDecision(request, nowhere(isToolCall, request, deps), isToolCall, deps);
-  const known = {
-    ...request,
-    inbound: { ...request.inbound, upstream },
-    admitted: inSession(admitted, undefined),
-  };
-  if (session === undefined) return renamed(await carryOut(known, deps.call), upstream, admitted as Post);
-
-  // What policy refuses opens nothing at the upstream: it is refused and recorded on the way of a call.
-  const isAnswer = admitted.leg === 'POST' && admitted.kind === 'response';
-  const isHopeless = !isAnswer && !(await wouldPermit(known, deps));
-  const opened =
-    isAnswer || isHopeless ? session.inner.get(upstream) : innerSession(known, upstream, session, deps);
-  const inner = await opened;
-  if (inner === undefined && !isHopeless) {
-    return refuse(known, { step: 'resolve', refusal: { reason: 'no_upstream_session' } }, deps.call);
-  }
-  const id = admitted.leg === 'POST' && admitted.kind === 'request' ? admitted.id : undefined;
-  if (id !== undefined) session.underWay.set(id, upstream);
-  const done = (): void => {
-    if (id !== undefined) session.underWay.delete(id);
-  };
-  try {
-    const result = await carryOut({ ...known, admitted: inSession(admitted, inner), caller }, deps.call);
-    if (result.kind === 'refused') {
-      done();
-      if (result.refusal.step === 'forward' && result.refusal.failure.reason === 'unknown_session')
-        session.inner.delete(upstream);
-    }
-    return renamed(result, upstream, admitted as Post, done);
-  } catch (error) {
-    done();
-    throw error;
-  }
-}
-
-async function wouldPermit(
-  { caller, admitted, inbound }: KnownRequest,
-  deps: AggregateDeps,
-): Promise<boolean> {
-  const { upstreams, pdp, history, now } = deps.call;
-  const [name, port] = [...upstreams].find(([upstream]) => upstream === inbound.upstream) ?? [];
-  if (name === undefined || port === undefined) return false;
-  const target = resolveTarget(name, admitted);
-  if (!target.ok) return false;
-  const facts = await history.facts(caller.chain[0]);
-  const credential = port.credential.kind;
-  return pdp.decide({ caller, target: target.value, facts, credential, now: now() }).effect === 'permit';
-}
-
-/** The upstream's answer in the words of this endpoint. Its streams cannot be resumed here, so they have no ids. */
-function renamed(result: CallResult, upstream: string, admitted: Post, done = (): void => {}): CallResult {
-  if (result.kind === 'refused') return result;
-  const { session: _, ...relayed } = result.relayed;
-  const { answer } = relayed;
-  const { body } = answer;
-  const method = admitted.kind === 'response' ? 'response' : admitted.method;
-  return {
-    ...result,
-    relayed: {
-      ...relayed,
-      answer:
-        body.kind === 'stream' ? { ...answer, body: { ...body, events: withoutIds(body.events) } } : answer,
-      async release(message) {
-        const released = await relayed.release(message);
-        if (answeredId(message) !== undefined) done();
-        return released === undefined ? undefined : rewriteMessage(upstream, method, released);
-      },
-      async finish(failure) {
-        done();
-        return (await relayed.finish(failure)) ?? undefined;
-      },
-    },
-  };
-}
-
-async function* withoutIds(events: AsyncIterable<StreamEvent>): AsyncIterable<StreamEvent> {
-  for await (const { message } of events) if (message !== undefined) yield { message };
-}
-
 /** Requests that are about no single upstream: answered by the gateway, which may have to ask upstreams for it. */
 async function answerHere(
   request: KnownRequest,
-  route: Extract<Route, { kind: 'own' | 'gather' | 'broadcast' }>,
+  route: Extract<Route, { kind: 'own' | 'gather' | 'broadcast' | 'set-level' }>,
   session: AggregateSession | undefined,
   deps: AggregateDeps,
 ): Promise<AggregateResult> {
@@ -160,11 +68,21 @@ async function answerHere(
   const { ports, decision } = await reachOf(request, method, params, deps);
   if (decision.effect === 'forbid') return refuseByDecision(request, decision, false, deps);
   return answerOwn(request, method, decision, deps, async () => {
-    if (route.kind === 'gather')
-      return { result: await gatheredResult(request, route.field, ports, session, deps) };
-    if (route.kind === 'broadcast') {
-      await tellAll(request, session, deps);
-      return {};
+    switch (route.kind) {
+      case 'gather': {
+        const withTasks = deps.call.tasks.upstreams(run.id);
+        const asked =
+          route.field === 'tasks' ? ports.filter(({ upstream }) => withTasks.includes(upstream.name)) : ports;
+        return { result: await gatheredResult(request, route.field, asked, session, deps) };
+      }
+      case 'broadcast':
+        await tellAll(request, session, deps);
+        return {};
+      case 'set-level':
+        await tellAll(request, session, deps, ({ canLog }) => canLog);
+        return { result: {} };
+      case 'own':
+        break;
     }
     switch (method) {
       case 'initialize': {
@@ -187,15 +105,17 @@ async function answerHere(
   });
 }
 
-/** Passes a message on to every upstream at which the session has one. */
+/** Passes a message on to every upstream at which the session has one that fits. */
 async function tellAll(
   request: KnownRequest,
   session: AggregateSession | undefined,
   deps: AggregateDeps,
+  fits: (inner: { readonly canLog: boolean }) => boolean = () => true,
 ): Promise<void> {
   const told = [...(session?.inner ?? [])].map(async ([upstream, opening]) => {
     const inner = await opening;
-    if (inner !== undefined) await innerCall(request, upstream, inSession(request.admitted, inner), deps);
+    if (inner === undefined || !fits(inner)) return;
+    await innerCall(request, upstream, inSession(request.admitted, inner), deps, session);
   });
   await Promise.all(told);
 }
@@ -207,32 +127,35 @@ async function cancel(
   session: AggregateSession | undefined,
   deps: AggregateDeps,
 ): Promise<AggregateResult> {
-  const upstream = session?.underWay.get(id);
+  const upstream = session?.underWay.get(id)?.upstream;
   if (session === undefined || upstream === undefined)
     return answerHere(request, { kind: 'own', method: 'notifications/cancelled' }, session, deps);
   return toUpstream(request, { kind: 'upstream', upstream, admitted: request.admitted }, session, deps);
 }
 
-/** An unknown tool and a denied tool read the same, so policy says it in both cases: no tool has an empty name. */
-function nowhere(isToolCall: boolean, { caller }: KnownRequest, { call: deps }: AggregateDeps): Forbid {
-  const { revision } = deps.pdp;
-  const [upstream] = deps.upstreams.keys();
-  const facts = { labels: [], calls: 0, toolCalls: 0, inFlight: 0, denials: 0 };
-  if (isToolCall && upstream !== undefined) {
-    const target = { kind: 'tool', upstream, tool: '', args: {} } as const;
-    const decision = deps.pdp.decide({ caller, target, facts, credential: 'none', now: deps.now() });
-    if (decision.effect === 'forbid') return decision;
+/** Upstreams that are in use hear the level now, others when they are first used. */
+async function setLevel(
+  request: KnownRequest,
+  route: Extract<Route, { kind: 'set-level' }>,
+  session: AggregateSession | undefined,
+  deps: AggregateDeps,
+): Promise<AggregateResult> {
+  const level = LEVELS.find((known) => known === route.level);
+  if (level === undefined || session === undefined) {
+    const detail =
+      session === undefined
+        ? 'logging/setLevel needs a session; initialize first'
+        : `params.level must be one of ${LEVELS.join(', ')}`;
+    return refuse(request, { step: 'resolve', refusal: { reason: 'invalid_params', detail } }, deps.call);
   }
-  const reason = 'the name does not begin with that of an upstream';
-  return { effect: 'forbid', code: 'not_permitted', reason, policies: [], revision };
+  const answer = await answerHere(request, route, session, deps);
+  if (answer.kind === 'own') session.logLevel = level;
+  return answer;
 }
 
-function refuseElsewhere(request: KnownRequest, deps: AggregateDeps): Promise<CallResult> {
-  if (request.admitted.leg !== 'POST') {
-    const detail = `a stream of its own is ${ELSEWHERE}`;
-    return refuse(request, { step: 'admit', refusal: { reason: 'method_not_allowed', detail } }, deps.call);
-  }
-  return refuseByDecision(request, notOffered(ELSEWHERE, deps.call.pdp.revision), false, deps);
+function refuseStream(request: KnownRequest, deps: AggregateDeps): Promise<CallResult> {
+  const detail = 'the stream of the aggregate endpoint needs a session; initialize first';
+  return refuse(request, { step: 'admit', refusal: { reason: 'method_not_allowed', detail } }, deps.call);
 }
 
 function refuseSession(request: KnownRequest, deps: AggregateDeps): Promise<CallResult> {

@@ -1,10 +1,19 @@
-import type { JsonObject, UpstreamName } from '../../base/index.ts';
+import { isJsonObject, type JsonObject, type UpstreamName } from '../../base/index.ts';
 import { type CallResult, carryOut, type KnownRequest } from '../call/index.ts';
 import type { Admitted } from '../mcp/index.ts';
-import { isRpcId, type JsonRpcMessage } from '../upstream/index.ts';
+import {
+  type Era,
+  isRpcId,
+  type JsonRpcMessage,
+  RPC_ERROR,
+  rpcError,
+  type StreamEvent,
+  UpstreamError,
+} from '../upstream/index.ts';
 import type { AggregateDeps } from './deps.ts';
 import { isSessionRevision } from './own-results.ts';
-import type { AggregateSession, InnerSession } from './sessions.ts';
+import { rewriteMessage } from './rewrite.ts';
+import { type AggregateSession, type InnerSession, remember } from './sessions.ts';
 
 /** What came back to a message that the endpoint sent on the client's behalf. */
 export type Collected = { readonly response?: JsonRpcMessage; readonly session?: string };
@@ -18,22 +27,81 @@ export async function innerCall(
   upstream: UpstreamName,
   admitted: Admitted,
   deps: AggregateDeps,
+  session?: AggregateSession,
 ): Promise<Collected | undefined> {
   const inbound = { ...request.inbound, call: deps.ids.callId(), upstream };
   const result = await carryOut({ inbound, admitted, caller: request.caller }, deps.call);
-  return result.kind === 'answered' ? collect(result) : undefined;
+  if (result.kind !== 'answered') return undefined;
+  const inSame = result.relayed.session ?? admitted.session;
+  return collect(result, (message) => {
+    onAside({ request, upstream, session, inSame, mcpHeaders: admitted.mcpHeaders }, message, deps);
+  });
 }
 
+type Beside = {
+  readonly request: KnownRequest;
+  readonly upstream: UpstreamName;
+  readonly session: AggregateSession | undefined;
+  /** The session at the upstream in which it was said. */
+  readonly inSame: string | undefined;
+  readonly mcpHeaders: Admitted['mcpHeaders'];
+};
+
+/** What a server says beside an answer that no client waits for goes to the client's stream, or is declined. */
+function onAside(beside: Beside, message: JsonRpcMessage, deps: AggregateDeps): void {
+  const { request, upstream, session, inSame, mcpHeaders } = beside;
+  if (session?.stream?.tell(outward(upstream, '', message, session)) === true) return;
+  const { id } = message;
+  if (!isRpcId(id)) return;
+  const declined = rpcError(id, RPC_ERROR.methodNotFound, 'the client does not listen');
+  const answer: Admitted = {
+    leg: 'POST',
+    era: 'legacy',
+    kind: 'response',
+    id,
+    message: declined,
+    mcpHeaders,
+    ...(inSame === undefined ? {} : { session: inSame }),
+  };
+  innerCall(request, upstream, answer, deps).catch((error: unknown) =>
+    deps.call.log.warn({ err: error, upstream }, 'request of a server could not be declined'),
+  );
+}
+
+/** A message of an upstream as the client gets it. What asks the client something may be answered once. */
+export function outward(
+  upstream: UpstreamName,
+  method: string,
+  message: JsonRpcMessage,
+  session: AggregateSession | undefined,
+  era: Era = 'legacy',
+): JsonRpcMessage {
+  const said = rewriteMessage(upstream, method, message, era);
+  if (session === undefined || typeof said['method'] !== 'string') return said;
+  const { id, params } = said;
+  if (isRpcId(id)) {
+    session.asked.add(id);
+    remember(session.asked);
+  }
+  const withdrawn = said['method'] === 'notifications/cancelled' && isJsonObject(params);
+  if (withdrawn && isRpcId(params['requestId'])) session.asked.delete(params['requestId']);
+  return said;
+}
+
+type Answered = Extract<CallResult, { kind: 'answered' }>;
+
 /** Reads an answer to its end as an agent would, so that it is filtered and recorded like any other. */
-async function collect({
-  relayed,
-}: Extract<CallResult, { kind: 'answered' }>): Promise<Collected | undefined> {
+async function collect(
+  { relayed }: Answered,
+  beside: (message: JsonRpcMessage) => void,
+): Promise<Collected | undefined> {
   const { body } = relayed.answer;
   const session = relayed.session === undefined ? {} : { session: relayed.session };
   let response: JsonRpcMessage | undefined;
   const take = async (message: JsonRpcMessage): Promise<void> => {
     const released = await relayed.release(message);
-    if (released?.['method'] === undefined) response ??= released;
+    if (released?.['method'] !== undefined) beside(released);
+    else response ??= released;
   };
   try {
     if (body.kind === 'message') await take(body.message);
@@ -49,6 +117,40 @@ async function collect({
   }
   await relayed.finish();
   return { ...session, ...(response === undefined ? {} : { response }) };
+}
+
+/** How a stream that was followed came to its end. */
+export type Followed = 'ended' | 'left' | 'failed';
+
+/**
+ * Reads a stream event by event, each released before `take` gets it; `take` says whether it wants more. Rejects when
+ * something could not be recorded.
+ */
+export async function follow(
+  { relayed }: Answered,
+  take: (event: StreamEvent) => Promise<boolean>,
+): Promise<Followed> {
+  const { body } = relayed.answer;
+  if (body.kind !== 'stream') {
+    await relayed.finish();
+    return 'ended';
+  }
+  let end: Followed = 'ended';
+  let failure: unknown;
+  try {
+    for await (const { message, ...place } of body.events) {
+      const released = message === undefined ? undefined : await relayed.release(message);
+      if (await take(released === undefined ? place : { ...place, message: released })) continue;
+      end = 'left';
+      failure = new UpstreamError({ reason: 'cancelled', detail: 'the client went away' });
+      break;
+    }
+  } catch (error) {
+    end = 'failed';
+    failure = error;
+  }
+  await relayed.finish(failure);
+  return end;
 }
 
 /** A request of the endpoint's own, in the client's session era. */
@@ -75,23 +177,28 @@ export function innerSession(
   const forget = (): void => {
     if (session.inner.get(upstream) === opening) session.inner.delete(upstream);
   };
-  opening.then((opened) => opened ?? forget(), forget);
+  opening.then((opened) => {
+    if (opened === undefined) forget();
+    else session.stream?.attach(upstream, opened);
+  }, forget);
   return opening;
 }
 
 async function greet(
   request: KnownRequest,
   upstream: UpstreamName,
-  { params }: AggregateSession,
+  session: AggregateSession,
   deps: AggregateDeps,
 ): Promise<InnerSession | undefined> {
-  const greeted = await innerCall(request, upstream, legacyRequest('initialize', params), deps);
+  const { params } = session;
+  const greeted = await innerCall(request, upstream, legacyRequest('initialize', params), deps, session);
   const result = greeted?.response?.['result'];
-  const revision = typeof result === 'object' && result !== null && 'protocolVersion' in result;
-  const chosen = revision ? (result as JsonObject)['protocolVersion'] : undefined;
-  if (greeted === undefined || !isSessionRevision(chosen)) return undefined;
+  if (greeted === undefined || !isJsonObject(result)) return undefined;
+  const { protocolVersion: chosen, capabilities } = result;
+  if (!isSessionRevision(chosen)) return undefined;
   const inner = {
     revision: chosen,
+    canLog: isJsonObject(capabilities) && capabilities['logging'] !== undefined,
     ...(greeted.session === undefined ? {} : { session: greeted.session }),
   };
   const message = { jsonrpc: '2.0', method: 'notifications/initialized' };
@@ -103,7 +210,12 @@ async function greet(
     message,
     mcpHeaders: {},
   };
-  await innerCall(request, upstream, inSession(initialized, inner), deps);
+  await innerCall(request, upstream, inSession(initialized, inner), deps, session);
+  const { logLevel: level } = session;
+  if (inner.canLog && level !== undefined) {
+    const setLevel = inSession(legacyRequest('logging/setLevel', { level }), inner);
+    await innerCall(request, upstream, setLevel, deps, session);
+  }
   return inner;
 }
 

@@ -19,7 +19,7 @@ export function splitName(name: unknown): Inner<string> | undefined {
   return split(name, NAME_SEPARATOR);
 }
 
-/** Resources: `<upstream>+<uri>`. An upstream's name has no plus sign, so the first one is ours. */
+/** Resources and tasks: `<upstream>+<uri>`. An upstream's name has no plus sign, so the first one is ours. */
 export function prefixUri(upstream: string, uri: string): string {
   return `${upstream}${URI_SEPARATOR}${uri}`;
 }

@@ -10,8 +10,23 @@ import { prefixName } from './names.ts';
 const TTL_MS = 10_000;
 const LEGACY_REVISIONS = ['2024-11-05', '2025-03-26', '2025-06-18', LEGACY_REVISION];
 
-/** What the endpoint can do. No `listChanged` and no `subscribe`: it has no stream on which to say so. */
-const CAPABILITIES: JsonObject = { completions: {}, prompts: {}, resources: {}, tools: {} };
+/** What the endpoint can do in both eras, as far as the upstreams can. */
+const CAPABILITIES: JsonObject = {
+  completions: {},
+  prompts: { listChanged: true },
+  resources: { listChanged: true, subscribe: true },
+  tools: { listChanged: true },
+};
+const LEGACY_CAPABILITIES: JsonObject = {
+  ...CAPABILITIES,
+  logging: {},
+  tasks: { cancel: {}, list: {}, requests: { tools: { call: {} } } },
+};
+const MODERN_CAPABILITIES: JsonObject = {
+  ...CAPABILITIES,
+  logging: {},
+  extensions: { 'io.modelcontextprotocol/tasks': {} },
+};
 
 /** The answer to `initialize`: the client's revision where it is one of the sessions' era, else the newest of it. */
 export function initializeResult(
@@ -24,7 +39,7 @@ export function initializeResult(
     typeof wanted === 'string' && LEGACY_REVISIONS.includes(wanted) ? wanted : LEGACY_REVISION;
   return {
     protocolVersion,
-    capabilities: CAPABILITIES,
+    capabilities: LEGACY_CAPABILITIES,
     serverInfo: serverInfo(deps),
     ...instructionsOf(ports, deps),
   };
@@ -35,7 +50,7 @@ export function discoverResult(ports: readonly UpstreamPort[], deps: AggregateDe
   return {
     resultType: 'complete',
     supportedVersions: [MODERN_REVISION],
-    capabilities: CAPABILITIES,
+    capabilities: MODERN_CAPABILITIES,
     ...instructionsOf(ports, deps),
     ttlMs: TTL_MS,
     cacheScope: 'private',

@@ -1,6 +1,6 @@
 import { canonicalJson, type JsonObject, sha256 } from '../../base/index.ts';
 import type { Decision, Forbid, Permit, Target } from '../../cedar/index.ts';
-import type { UpstreamPort } from '../call/index.ts';
+import type { OutcomeRecord } from '../../intent-log/index.ts';
 import {
   type CallResult,
   commitTo,
@@ -8,6 +8,7 @@ import {
   refuse,
   toActor,
   toDecisionEntry,
+  type UpstreamPort,
 } from '../call/index.ts';
 import type { AggregateDeps, OwnAnswer } from './deps.ts';
 import { AGGREGATE } from './names.ts';
@@ -70,12 +71,60 @@ export async function answerOwn(
   decision: Permit,
   deps: AggregateDeps,
   act: () => Promise<{ readonly result?: OwnResult; readonly session?: string }>,
-): Promise<OwnAnswer> {
+): Promise<OwnAnswer | CallResult> {
+  const { admitted } = request;
+  const rpcId = rpcIdOf(request);
+  const { caller, inbound } = request;
+  const { signal, leave } = deps.call.inFlight.enter(caller.chain, inbound.agentGone);
+  const settle = await openOwn(request, method, decision, signal, deps).finally(leave);
+  if (settle === undefined) return refuseOver(request, deps);
+  let text: string | undefined;
+  let session: string | undefined;
+  try {
+    const answer = await act();
+    session = answer.session;
+    text = answer.result === undefined ? undefined : textOf(answer.result);
+  } catch (error) {
+    await settle({ status: 'upstream_failed' });
+    throw error;
+  }
+  const result =
+    text === undefined ? {} : { result: { digest: sha256(text), bytes: Buffer.byteLength(text) } };
+  await settle({ status: 'ok', ...result });
+  const given = session === undefined ? {} : { session };
+  if (rpcId === undefined || text === undefined)
+    return { kind: 'own', status: admitted.leg === 'DELETE' ? 200 : 202, ...given };
+  const response = `{"jsonrpc":"2.0","id":${JSON.stringify(rpcId)},"result":${text}}`;
+  return { kind: 'own', status: 200, text: response, ...given };
+}
+
+function rpcIdOf({ admitted }: KnownRequest): string | number | undefined {
+  return admitted.leg === 'POST' && admitted.kind === 'request' ? admitted.id : undefined;
+}
+
+/** The run ended while its request was decided. */
+export function refuseOver(request: KnownRequest, { call }: AggregateDeps): Promise<CallResult> {
+  const failure = { reason: 'run_refused', refusal: 'run_over' } as const;
+  return refuse(request, { step: 'authenticate', failure }, call);
+}
+
+/**
+ * Writes the intent of a request that the gateway answers; what it gives writes the outcome. Undefined when the run is
+ * over by now: nothing is permitted after the record of a run's end.
+ */
+export async function openOwn(
+  request: KnownRequest,
+  method: string,
+  decision: Permit,
+  signal: AbortSignal,
+  deps: AggregateDeps,
+): Promise<((ending: Pick<OutcomeRecord, 'status' | 'result'>) => Promise<void>) | undefined> {
   const { inbound, admitted, caller } = request;
-  const { intentLog } = deps.call;
+  const { intentLog, inFlight } = deps.call;
+  if (inFlight.isOver(signal)) return undefined;
   const [run] = caller.chain;
   const params = admitted.leg === 'POST' && admitted.kind !== 'response' ? admitted.params : undefined;
-  const rpcId = admitted.leg === 'POST' && admitted.kind === 'request' ? admitted.id : undefined;
+  const rpcId = rpcIdOf(request);
   const { leaf } = await intentLog.append({
     type: 'intent',
     call: inbound.call,
@@ -86,31 +135,17 @@ export async function answerOwn(
     proof: caller.proofId,
     ...(rpcId === undefined ? {} : { rpcId }),
   });
-  let text: string | undefined;
-  let session: string | undefined;
-  try {
-    const answer = await act();
-    session = answer.session;
-    text = answer.result === undefined ? undefined : textOf(answer.result);
-  } catch (error) {
-    const failed = { status: 'upstream_failed', micros: inbound.elapsed() } as const;
-    await intentLog.append({ type: 'outcome', call: inbound.call, run: run.id, intent: leaf, ...failed });
-    throw error;
-  }
-  await intentLog.append({
-    type: 'outcome',
-    call: inbound.call,
-    run: run.id,
-    intent: leaf,
-    status: 'ok',
-    ...(text === undefined ? {} : { result: { digest: sha256(text), bytes: Buffer.byteLength(text) } }),
-    micros: inbound.elapsed(),
-  });
-  const given = session === undefined ? {} : { session };
-  if (rpcId === undefined || text === undefined)
-    return { kind: 'own', status: admitted.leg === 'DELETE' ? 200 : 202, ...given };
-  const response = `{"jsonrpc":"2.0","id":${JSON.stringify(rpcId)},"result":${text}}`;
-  return { kind: 'own', status: 200, text: response, ...given };
+  return async (ending) => {
+    const micros = inbound.elapsed();
+    await intentLog.append({
+      type: 'outcome',
+      call: inbound.call,
+      run: run.id,
+      intent: leaf,
+      ...ending,
+      micros,
+    });
+  };
 }
 
 function textOf(result: OwnResult): string {

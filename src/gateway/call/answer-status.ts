@@ -24,7 +24,10 @@ function statusOf({ error, result }: JsonRpcMessage): { status: OutcomeStatus; d
     const code = isJsonObject(error) ? error['code'] : undefined;
     return { status: 'rpc_error', detail: `code ${typeof code === 'number' ? code : 'missing'}` };
   }
-  return { status: isJsonObject(result) && result['isError'] === true ? 'tool_error' : 'ok' };
+  if (!isJsonObject(result)) return { status: 'ok' };
+  const inTask = result['result']; // of a finished task (tasks/get, 2026-07-28)
+  const isError = result['isError'] === true || (isJsonObject(inTask) && inTask['isError'] === true);
+  return { status: isError ? 'tool_error' : 'ok' };
 }
 
 export function endOfFailure(failure: UpstreamFailure): Ending {

@@ -30,6 +30,10 @@ export type ResolveRefusal =
   | { readonly reason: 'unknown_session' }
   /** The aggregate endpoint could not open the session at the upstream that the request needs. */
   | { readonly reason: 'no_upstream_session' }
+  /** The task is another run's, or never was. */
+  | { readonly reason: 'unknown_task' }
+  /** The revision has no such method. */
+  | { readonly reason: 'unknown_method' }
   | { readonly reason: 'invalid_params'; readonly detail: string }
   | { readonly reason: 'header_mismatch'; readonly detail: string };
 

@@ -1,4 +1,5 @@
-import type { Decision, Forbid, RunFacts } from '../../cedar/index.ts';
+import { isJsonObject } from '../../base/index.ts';
+import type { Decision, Forbid, RunFacts, Target } from '../../cedar/index.ts';
 import type { CallDeps } from './deps.ts';
 import type { Call } from './resolve-call.ts';
 
@@ -9,7 +10,9 @@ import type { Call } from './resolve-call.ts';
 export async function decide(call: Call, facts: RunFacts, deps: CallDeps): Promise<Decision> {
   const { caller, target, port, run } = call;
   const { revision } = deps.pdp;
-  const rechecked = target.kind === 'tool' ? deps.rechecks.settle(target.upstream) : undefined;
+  const prompt = promptOf(target);
+  const isPinnable = target.kind === 'tool' || prompt !== undefined;
+  const rechecked = isPinnable ? deps.rechecks.settle(target.upstream) : undefined;
   if (rechecked !== undefined && !(await rechecked)) {
     return forbid('not_reviewed', 'the upstream has announced changes that cannot be looked at', revision);
   }
@@ -18,9 +21,23 @@ export async function decide(call: Call, facts: RunFacts, deps: CallDeps): Promi
   }
   const credential = port.credential.kind;
   const decision = deps.pdp.decide({ caller, target, facts, credential, now: deps.now() });
-  if (decision.effect === 'forbid' || target.kind !== 'tool') return decision;
+  if (decision.effect === 'forbid') return decision;
+  if (prompt !== undefined && deps.catalogue.prompts.review(target.upstream, prompt) !== 'pinned')
+    return forbid('not_reviewed', 'the prompt is not, or no longer, as it was reviewed', revision);
+  if (target.kind !== 'tool') return decision;
   if (await deps.identity.runs.spendCall(run.id)) return decision;
   return forbid('outside_envelope', 'the run has used up the calls it was granted', revision);
+}
+
+/** The prompt that a request is about; an empty name, which no prompt has, when it does not say which. */
+function promptOf(target: Target): string | undefined {
+  if (target.kind === 'tool') return undefined;
+  const { method, params } = target;
+  const { ref } = params;
+  const isCompletion = method === 'completion/complete' && isJsonObject(ref) && ref['type'] === 'ref/prompt';
+  if (method !== 'prompts/get' && !isCompletion) return undefined;
+  const name = isCompletion ? ref['name'] : params['name'];
+  return typeof name === 'string' ? name : '';
 }
 
 function forbid(code: Forbid['code'], reason: string, revision: string): Forbid {

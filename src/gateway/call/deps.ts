@@ -10,6 +10,7 @@ import type { Upstream } from '../upstream/index.ts';
 import type { Inbound } from './call.ts';
 import type { InFlight } from './in-flight.ts';
 import type { Resumption } from './resumption.ts';
+import type { Tasks } from './tasks.ts';
 
 /** An upstream and the kind of credential it gets. */
 export type UpstreamPort = {
@@ -32,6 +33,7 @@ export type CallDeps = {
   readonly history: RunHistory;
   readonly inFlight: InFlight;
   readonly resumption: Resumption;
+  readonly tasks: Tasks;
   readonly pdp: Pdp;
   readonly intentLog: IntentLog;
   readonly now: Clock;

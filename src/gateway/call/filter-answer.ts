@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '../../base/index.ts';
 import type { Target } from '../../cedar/index.ts';
-import { filterToolsList } from '../mcp/index.ts';
+import { filterPinned, filterToolsList, keepPrivate, withoutLookAlikes } from '../mcp/index.ts';
 import type { JsonRpcMessage, ToolDefinition } from '../upstream/index.ts';
 import type { CallDeps } from './deps.ts';
 import type { Call } from './resolve-call.ts';
@@ -23,18 +23,33 @@ export async function filterAnswer(
     case 'tools/list':
       return filterTools(call, message, deps);
     case 'prompts/list':
-      return filterByDecision(call, message, deps, 'prompts', (entry) => ({
-        method: 'prompts/get',
-        params: { name: entry['name'] ?? null },
-      }));
+      return filterPrompts(call, message, deps);
     case 'resources/list':
       return filterByDecision(call, message, deps, 'resources', (entry) => ({
         method: 'resources/read',
         params: { uri: entry['uri'] ?? null },
       }));
+    case 'resources/templates/list':
+      return filterByDecision(call, message, deps, 'resourceTemplates', (entry) => ({
+        method: 'resources/read',
+        params: { uri: entry['uriTemplate'] ?? null },
+      }));
+    case 'tasks/list':
+      return filterTasks(call, message, deps);
     default:
       return message;
   }
+}
+
+/** A server may list the tasks of all its clients: a run sees its own. */
+function filterTasks({ run, target }: Call, message: JsonRpcMessage, { tasks }: CallDeps): JsonRpcMessage {
+  const { result } = message;
+  if (!isJsonObject(result)) return { ...message, result: { tasks: [] } };
+  const isOwn = (entry: JsonValue): boolean =>
+    isJsonObject(entry) && tasks.find(run.id, target.upstream, entry['taskId']) !== undefined;
+  const listed = result['tasks'];
+  const own = Array.isArray(listed) ? listed.filter(isOwn) : [];
+  return { ...message, result: { ...withoutLookAlikes(result, 'tasks'), tasks: own } };
 }
 
 /** What a server says to every model is pinned like its tools, or it would be the way around the review. */
@@ -60,6 +75,24 @@ async function filterTools(call: Call, message: JsonRpcMessage, deps: CallDeps):
   return filterToolsList(message, deps.catalogue.tools(upstream), new Set(allowed));
 }
 
+/** Prompts as they were reviewed, and only those; to see a list is how the gateway learns that one has changed. */
+async function filterPrompts(call: Call, message: JsonRpcMessage, deps: CallDeps): Promise<JsonRpcMessage> {
+  const { upstream } = call.target;
+  const { prompts } = deps.catalogue;
+  const result = message['result'];
+  const seen = isJsonObject(result) && Array.isArray(result['prompts']) ? result['prompts'] : [];
+  const changed = prompts.observe(upstream, seen.filter(isToolDefinition), false);
+  if (changed.length > 0)
+    deps.log.warn({ upstream, prompts: changed }, 'prompts differ from the reviewed ones');
+  const permitted = await filterByDecision(call, message, deps, 'prompts', (entry) => ({
+    method: 'prompts/get',
+    params: { name: entry['name'] ?? null },
+  }));
+  const reviewed = prompts.reviewed(upstream);
+  const pinned = [...reviewed.keys()].filter((prompt) => prompts.review(upstream, prompt) === 'pinned');
+  return filterPinned(permitted, 'prompts', reviewed, new Set(pinned));
+}
+
 function isToolDefinition(value: JsonValue): value is ToolDefinition {
   return isJsonObject(value) && typeof value['name'] === 'string';
 }
@@ -69,7 +102,7 @@ async function filterByDecision(
   call: Call,
   message: JsonRpcMessage,
   deps: CallDeps,
-  field: 'prompts' | 'resources',
+  field: 'prompts' | 'resources' | 'resourceTemplates',
   use: (entry: JsonObject) => { method: string; params: JsonObject },
 ): Promise<JsonRpcMessage> {
   const result = message['result'];
@@ -84,5 +117,5 @@ async function filterByDecision(
   };
   const entries = result[field];
   const kept = Array.isArray(entries) ? entries.filter(isPermitted) : [];
-  return { ...message, result: { ...result, [field]: kept } };
+  return { ...message, result: { ...withoutLookAlikes(keepPrivate(result), field), [field]: kept } };
 }

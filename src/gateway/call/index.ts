@@ -7,3 +7,4 @@ export { refuse } from './record-refusal.ts';
 export { refusalToWire, type WireRefusal } from './refusal-to-wire.ts';
 export { resolveTarget } from './resolve-target.ts';
 export { createResumption } from './resumption.ts';
+export { createTasks } from './tasks.ts';

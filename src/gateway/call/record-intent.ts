@@ -3,6 +3,7 @@ import type { Permit } from '../../cedar/index.ts';
 import type { Receipt, Subject } from '../../intent-log/index.ts';
 import type { CallDeps } from './deps.ts';
 import { toActor, toDecisionEntry } from './entries.ts';
+import { labelsOf } from './labels.ts';
 import type { Call } from './resolve-call.ts';
 import type { UnderWay } from './under-way.ts';
 
@@ -33,13 +34,10 @@ export async function recordIntent(
     decision: toDecisionEntry(decision),
     proof: call.caller.proofId,
     ...(labels.length === 0 ? {} : { labels }),
+    ...(call.origin === undefined ? {} : { continues: call.origin.call }),
     ...(call.rpcId === undefined ? {} : { rpcId: call.rpcId }),
     ...(traceparent === undefined ? {} : { traceparent }),
   });
-}
-
-function labelsOf({ target }: Call, deps: CallDeps): readonly string[] {
-  return target.kind === 'tool' ? (deps.catalogue.tools(target.upstream).get(target.tool)?.labels ?? []) : [];
 }
 
 /** What a call is about, as the log says it. */

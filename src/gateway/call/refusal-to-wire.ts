@@ -57,6 +57,10 @@ function resolveRefusalToWire(
       return wire(404, rpcId, GATEWAY_ERROR.notFound, 'session not found; initialize again', call);
     case 'no_upstream_session':
       return wire(502, rpcId, 502, 'the upstream cannot be reached, or refuses a session', call);
+    case 'unknown_task':
+      return wire(200, rpcId, RPC_ERROR.invalidParams, 'the run has no such task', call);
+    case 'unknown_method':
+      return wire(404, rpcId, RPC_ERROR.methodNotFound, 'method not found', call);
     case 'invalid_params':
       return wire(200, rpcId, RPC_ERROR.invalidParams, refusal.detail, call);
     case 'header_mismatch':

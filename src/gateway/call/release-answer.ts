@@ -12,13 +12,22 @@ import type { CallDeps } from './deps.ts';
 import { filterAnswer } from './filter-answer.ts';
 import { followSession, forgetSession } from './follow-session.ts';
 import { toFailure } from './forward.ts';
+import { createTainting, labelsOf } from './labels.ts';
 import { type OpenCall, openOutcome, type Settle } from './record-outcome.ts';
 import { upstreamFailureMessage } from './refusal-to-wire.ts';
 import type { Call } from './resolve-call.ts';
+import { taskMadeBy, taskNotified } from './tasks.ts';
+
+/** Announcements that something pinned may be different now. */
+const PINNED_CHANGED: ReadonlySet<string> = new Set([
+  'notifications/tools/list_changed',
+  'notifications/prompts/list_changed',
+]);
 
 /**
  * The way back: the outcome is on disk before the agent sees the result it is about. Messages that are not the
- * result (progress, logging, requests of the server) pass as they come; a second result does not pass at all.
+ * result (progress, logging, requests of the server) pass as they come, their labels first; a second result does not
+ * pass at all, nor does news of another run's task.
  */
 export async function releaseAnswer(
   open: OpenCall,
@@ -42,7 +51,8 @@ export async function releaseAnswer(
 function answered(open: OpenCall, answer: Answer, settle: Settle, deps: CallDeps): CallResult {
   const { call, underWay } = open;
   const session = followSession(call, answer, deps);
-  const stream = followStream(open, answer, settle, deps);
+  const taint = createTainting(call, deps);
+  const stream = followStream(open, answer, settle, taint, deps);
   return {
     kind: 'answered',
     call: call.inbound.call,
@@ -54,11 +64,12 @@ function answered(open: OpenCall, answer: Answer, settle: Settle, deps: CallDeps
       ...(session === undefined ? {} : { session }),
       async release(message) {
         if (isResponseTo(call, message)) return stream.releaseResponse(message);
-        if (message['method'] === 'notifications/tools/list_changed')
-          deps.rechecks.announce(call.target.upstream);
-        if (message['method'] !== undefined) return message;
+        if (PINNED_CHANGED.has(String(message['method']))) deps.rechecks.announce(call.target.upstream);
         // A response on a resumed stream goes the way of the call it answers, or nowhere.
-        return deps.resumption.find(call, message)?.release(message);
+        if (message['method'] === undefined) return deps.resumption.find(call, message)?.release(message);
+        if (isAboutTaskOfOthers(call, message, deps)) return undefined;
+        await taint(message);
+        return message;
       },
       async finish(failure) {
         try {
@@ -72,7 +83,13 @@ function answered(open: OpenCall, answer: Answer, settle: Settle, deps: CallDeps
 }
 
 /** One answer from its first message to its end, or to the place where the agent may take it up again. */
-function followStream(open: OpenCall, answer: Answer, settle: Settle, deps: CallDeps) {
+function followStream(
+  open: OpenCall,
+  answer: Answer,
+  settle: Settle,
+  taint: (message: JsonRpcMessage) => Promise<void>,
+  deps: CallDeps,
+) {
   const { call, intent, underWay } = open;
   const letGo = call.admitted.leg === 'GET' ? deps.resumption.hold(call) : undefined;
   let isAnswered = false;
@@ -81,9 +98,12 @@ function followStream(open: OpenCall, answer: Answer, settle: Settle, deps: Call
   const releaseResponse = async (message: JsonRpcMessage): Promise<JsonRpcMessage | undefined> => {
     if (isAnswered) return undefined; // its outcome is on disk, and this is not it
     isAnswered = true;
+    if (message['error'] !== undefined) await taint(message);
     const released = await filterAnswer(call, message, deps);
     await settle(endOfResponse(message));
-    return isRunOver(call, underWay.signal) ? undefined : withReceipt(released, call, intent);
+    if (isRunOver(call, underWay.signal)) return undefined;
+    bindTask(call, message, deps);
+    return withReceipt(released, call, intent);
   };
 
   /** What has ids can be resumed, so the call is not over with its stream: unless it was cancelled. */
@@ -113,6 +133,19 @@ function followStream(open: OpenCall, answer: Answer, settle: Settle, deps: Call
     return deps.eventIds.seal(call.run.id, call.target.upstream, eventId);
   };
   return { releaseResponse, finish, sealEventId };
+}
+
+/** A task belongs to the run whose call made it. */
+function bindTask(call: Call, message: JsonRpcMessage, deps: CallDeps): void {
+  const { admitted, run, target, inbound } = call;
+  const taskId = admitted.leg === 'POST' ? taskMadeBy(admitted.message, message) : undefined;
+  if (taskId === undefined) return;
+  deps.tasks.bind(run.id, target.upstream, taskId, { call: inbound.call, labels: labelsOf(call, deps) });
+}
+
+function isAboutTaskOfOthers({ run, target }: Call, message: JsonRpcMessage, deps: CallDeps): boolean {
+  const about = taskNotified(message);
+  return about !== undefined && deps.tasks.find(run.id, target.upstream, about.taskId) === undefined;
 }
 
 /** Aborted for another reason than that the agent went away. */

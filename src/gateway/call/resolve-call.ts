@@ -8,6 +8,7 @@ import type { Inbound, ResolveRefusal, RpcId } from './call.ts';
 import type { CallDeps, UpstreamPort } from './deps.ts';
 import { commitTo } from './entries.ts';
 import { resolveTarget } from './resolve-target.ts';
+import { type TaskOrigin, tasksAskedFor } from './tasks.ts';
 
 /** A request of which everything is known that policy, log and relay need. */
 export type Call = {
@@ -23,15 +24,17 @@ export type Call = {
   readonly session?: string;
   /** MCP headers as the upstream is to see them. */
   readonly mcpHeaders: Readonly<Record<string, string>>;
+  /** What made the task that this request is about. */
+  readonly origin?: TaskOrigin;
   /** What is asked for: `arguments` of a tool, `params` without `_meta` of any other method. */
   readonly args: Commitment;
 };
 
-type ResolveDeps = Pick<CallDeps, 'upstreams' | 'sessions' | 'eventIds' | 'catalogue'>;
+type ResolveDeps = Pick<CallDeps, 'upstreams' | 'sessions' | 'eventIds' | 'catalogue' | 'tasks'>;
 
 /**
- * STEP 3: the upstream, the tool or method, the session and the place in a stream. Sessions and event ids are
- * good for the run they were given to; anyone else's are unknown.
+ * STEP 3: the upstream, the tool or method, the session and the place in a stream. Sessions, event ids and tasks
+ * are good for the run they were given to; anyone else's are unknown.
  */
 export function resolveCall(
   request: { readonly inbound: Inbound; readonly admitted: Admitted },
@@ -59,6 +62,14 @@ export function resolveCall(
   if (!target.ok) return target;
   const mismatch = paramMismatch(target.value, admitted, deps);
   if (mismatch !== undefined) return err({ reason: 'header_mismatch', detail: mismatch });
+  const origins = tasksAskedFor(target.value)?.map((taskId) => deps.tasks.find(run.id, name, taskId));
+  if (origins?.includes(undefined) === true) {
+    // 2026-07-28 has no tasks/result: who asks for one must hear that, not look for a task.
+    const isModern = admitted.leg === 'POST' && admitted.era === 'modern';
+    const isRemoved = isModern && target.value.kind === 'method' && target.value.method === 'tasks/result';
+    return err({ reason: isRemoved ? 'unknown_method' : 'unknown_task' });
+  }
+  const origin = origins?.length === 1 ? origins[0] : undefined;
   return ok({
     ...request,
     caller,
@@ -69,6 +80,7 @@ export function resolveCall(
     args: commitTo(askedFor(target.value)),
     ...(admitted.leg === 'POST' && admitted.kind === 'request' ? { rpcId: admitted.id } : {}),
     ...(session === undefined ? {} : { session }),
+    ...(origin === undefined ? {} : { origin }),
   });
 }
 

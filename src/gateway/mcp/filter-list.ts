@@ -19,18 +19,28 @@ export function filterToolsList(
   pinned: ReadonlyMap<string, Pin>,
   visible: ReadonlySet<string>,
 ): JsonRpcMessage {
+  return filterPinned(message, 'tools', pinned, visible);
+}
+
+/** The same for any list of things that are pinned by their names. */
+export function filterPinned(
+  message: JsonRpcMessage,
+  field: 'tools' | 'prompts',
+  pinned: ReadonlyMap<string, Pin>,
+  visible: ReadonlySet<string>,
+): JsonRpcMessage {
   const { result } = message;
   if (result === undefined && message['error'] !== undefined) return message;
-  if (!isJsonObject(result)) return { ...message, result: { tools: [] } };
-  const rest = withoutLookAlikes(keepPrivate(result));
-  const listed = result['tools'];
-  if (!Array.isArray(listed)) return { ...message, result: { ...rest, tools: [] } };
-  const tools: JsonValue[] = [];
-  for (const tool of listed) {
-    const definition = reviewedForm(tool, pinned, visible);
-    if (definition !== undefined) tools.push(definition);
+  if (!isJsonObject(result)) return { ...message, result: { [field]: [] } };
+  const rest = withoutLookAlikes(keepPrivate(result), field);
+  const listed = result[field];
+  if (!Array.isArray(listed)) return { ...message, result: { ...rest, [field]: [] } };
+  const kept: JsonValue[] = [];
+  for (const entry of listed) {
+    const definition = reviewedForm(entry, pinned, visible);
+    if (definition !== undefined) kept.push(definition);
   }
-  return { ...message, result: { ...rest, tools } };
+  return { ...message, result: { ...rest, [field]: kept } };
 }
 
 /**
@@ -44,9 +54,9 @@ export function keepPrivate(result: JsonObject): JsonObject {
   return { ...result, cacheScope: 'private', ttlMs: shorter };
 }
 
-/** A client that ignores case must not find a second, unfiltered list under `Tools`. */
-function withoutLookAlikes(result: JsonObject): JsonObject {
-  const isLookAlike = (key: string): boolean => key !== 'tools' && key.toUpperCase() === 'TOOLS';
+/** A client that ignores case must not find a second, unfiltered list under `Tools` beside `tools`. */
+export function withoutLookAlikes(result: JsonObject, field: string): JsonObject {
+  const isLookAlike = (key: string): boolean => key !== field && key.toUpperCase() === field.toUpperCase();
   if (!Object.keys(result).some(isLookAlike)) return result;
   return Object.fromEntries(Object.entries(result).filter(([key]) => !isLookAlike(key)));
 }

@@ -3,7 +3,7 @@ export { type AdmissionRules, checkSite, type Headers } from './admit-http.ts';
 export type { AgentMessage } from './admit-message.ts';
 export { type AdmitReason, type AdmitRefusal, type AdmitWire, admitRefusalToWire } from './admit-refusal.ts';
 export { createEventIds, type EventIds } from './event-ids.ts';
-export { filterToolsList, keepPrivate, type Pin } from './filter-list.ts';
+export { filterPinned, filterToolsList, keepPrivate, type Pin, withoutLookAlikes } from './filter-list.ts';
 export { encodeHeaderValue } from './header-value.ts';
 export { checkParamHeaders } from './param-headers.ts';
 export { createSessions, type Sessions, type SessionsDeps } from './sessions.ts';

@@ -38,19 +38,22 @@ type Conversation = {
   readonly revision: string;
   readonly session?: string;
   readonly hasTools: boolean;
-  readonly about: Omit<UpstreamDescription, 'tools'>;
+  readonly hasPrompts: boolean;
+  readonly about: Omit<UpstreamDescription, 'tools' | 'prompts'>;
 };
 
 /**
  * Asks a server of either era what it offers: `initialize` first, `server/discover` where that is refused, then
- * all pages of `tools/list`. Bounded by 100 pages, 10,000 tools and the signal. Definitions come back with every
- * field the server gave; two tools of one name are refused. Throws `UpstreamError`.
+ * all pages of `tools/list` and `prompts/list`. Bounded by 100 pages, 10,000 entries and the signal. Definitions come
+ * back with every field the server gave; two of one name are refused. Throws `UpstreamError`.
  */
 export async function describeServer(send: DescribeSend, signal: AbortSignal): Promise<UpstreamDescription> {
   try {
     const talk = (await greetLegacy(send)) ?? (await greetModern(send, MODERN_REVISION));
     try {
-      return { tools: talk.hasTools ? await listTools(send, talk) : [], ...talk.about };
+      const tools = talk.hasTools ? await listAll(send, talk, 'tools') : [];
+      const prompts = talk.hasPrompts ? await listPrompts(send, talk) : [];
+      return { tools, prompts, ...talk.about };
     } finally {
       await sayGoodbye(send, talk);
     }
@@ -73,7 +76,8 @@ async function greetLegacy(send: DescribeSend): Promise<Conversation | undefined
   const talk = {
     revision,
     ...(session === undefined ? {} : { session }),
-    hasTools: offersTools(capabilities),
+    hasTools: offers(capabilities, 'tools'),
+    hasPrompts: offers(capabilities, 'prompts'),
     about: aboutServer(result, serverInfo),
   };
   const initialized = { jsonrpc: '2.0', method: 'notifications/initialized' };
@@ -88,7 +92,7 @@ function notSpokenHere(error: unknown): { response?: undefined; session?: undefi
 }
 
 async function greetModern(send: DescribeSend, revision: string): Promise<Conversation> {
-  const talk = { revision, hasTools: false, about: {} };
+  const talk = { revision, hasTools: false, hasPrompts: false, about: {} };
   const { response } = await ask(send, talk, 'server/discover', {});
   const { result, error } = response;
   if (isJsonObject(result)) {
@@ -96,7 +100,8 @@ async function greetModern(send: DescribeSend, revision: string): Promise<Conver
     const serverInfo = isJsonObject(meta) ? meta[META.serverInfo] : undefined;
     return {
       revision,
-      hasTools: offersTools(result['capabilities']),
+      hasTools: offers(result['capabilities'], 'tools'),
+      hasPrompts: offers(result['capabilities'], 'prompts'),
       about: aboutServer(result, serverInfo),
     };
   }
@@ -113,35 +118,56 @@ function otherRevision(error: JsonValue | undefined): string | undefined {
   return supported.find((revision) => typeof revision === 'string' && isModernRevision(revision));
 }
 
-async function listTools(send: DescribeSend, talk: Conversation): Promise<ToolDefinition[]> {
+/** Some servers announce prompts and refuse to list them: none is reviewed then, and none can be asked for. */
+async function listPrompts(send: DescribeSend, talk: Conversation): Promise<ToolDefinition[]> {
+  return listAll(send, talk, 'prompts').catch((error: unknown) => {
+    if (error instanceof UpstreamError && error.failure.reason === 'not_mcp') return [];
+    throw error;
+  });
+}
+
+async function listAll(
+  send: DescribeSend,
+  talk: Conversation,
+  field: 'tools' | 'prompts',
+): Promise<ToolDefinition[]> {
+  const method = `${field}/list`;
   const tools = new Map<string, ToolDefinition>();
   const cursors = new Set<string>();
   let params: JsonObject = {};
   for (let page = 0; page < MAX_PAGES; page++) {
-    const { response } = await ask(send, talk, 'tools/list', params);
+    const { response } = await ask(send, talk, method, params);
     const { result, error } = response;
-    if (!isJsonObject(result)) throw notMcp(`tools/list was refused (${describeError(error)})`);
-    addTools(tools, result['tools']);
+    if (!isJsonObject(result)) throw notMcp(`${method} was refused (${describeError(error)})`);
+    addDefinitions(tools, result[field], field);
     const { nextCursor } = result;
     if (nextCursor === undefined || nextCursor === null) return [...tools.values()];
-    if (typeof nextCursor !== 'string' || cursors.has(nextCursor))
-      throw notMcp('tools/list repeats a cursor');
+    if (typeof nextCursor !== 'string' || cursors.has(nextCursor)) throw notMcp(`${method} repeats a cursor`);
     cursors.add(nextCursor);
     params = { cursor: nextCursor };
   }
-  throw new UpstreamError({ reason: 'too_large', detail: `tools/list has more than ${MAX_PAGES} pages` });
+  throw new UpstreamError({ reason: 'too_large', detail: `${method} has more than ${MAX_PAGES} pages` });
 }
 
-function addTools(tools: Map<string, ToolDefinition>, page: JsonValue | undefined): void {
-  if (!Array.isArray(page)) throw notMcp('tools/list has no list of tools');
+function addDefinitions(
+  tools: Map<string, ToolDefinition>,
+  page: JsonValue | undefined,
+  field: 'tools' | 'prompts',
+): void {
+  const one = field === 'tools' ? 'tool' : 'prompt';
+  if (!Array.isArray(page)) throw notMcp(`${field}/list has no list of ${field}`);
   for (const tool of page) {
-    if (!isToolDefinition(tool)) throw notMcp('tools/list holds a tool without a name');
-    if (tools.has(tool.name)) throw notMcp(`two tools are called ${JSON.stringify(tool.name.slice(0, 128))}`);
+    if (!isToolDefinition(tool)) throw notMcp(`${field}/list holds a ${one} without a name`);
+    if (tools.has(tool.name))
+      throw notMcp(`two ${field} are called ${JSON.stringify(tool.name.slice(0, 128))}`);
     // Through text once more: numbers that only a relay must keep become plain ones.
     tools.set(tool.name, JSON.parse(JSON.stringify(tool)));
   }
   if (tools.size > MAX_TOOLS) {
-    throw new UpstreamError({ reason: 'too_large', detail: `the server has more than ${MAX_TOOLS} tools` });
+    throw new UpstreamError({
+      reason: 'too_large',
+      detail: `the server has more than ${MAX_TOOLS} ${field}`,
+    });
   }
 }
 
@@ -210,10 +236,7 @@ async function responseIn(
   throw new UpstreamError({ reason: 'broken_off', detail: 'the stream ended before the response' });
 }
 
-function aboutServer(
-  result: JsonObject,
-  serverInfo: JsonValue | undefined,
-): Omit<UpstreamDescription, 'tools'> {
+function aboutServer(result: JsonObject, serverInfo: JsonValue | undefined): Conversation['about'] {
   const { instructions } = result;
   return {
     ...(typeof instructions === 'string' ? { instructions } : {}),
@@ -221,8 +244,8 @@ function aboutServer(
   };
 }
 
-function offersTools(capabilities: JsonValue | undefined): boolean {
-  return isJsonObject(capabilities) && capabilities['tools'] !== undefined;
+function offers(capabilities: JsonValue | undefined, what: 'tools' | 'prompts'): boolean {
+  return isJsonObject(capabilities) && capabilities[what] !== undefined;
 }
 
 function isToolDefinition(tool: JsonValue): tool is ToolDefinition {

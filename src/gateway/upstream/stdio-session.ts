@@ -4,6 +4,7 @@ import { isJsonObject } from '../../base/index.ts';
 import { ClientStreams } from './client-streams.ts';
 import { type Era, isRpcId, RPC_ERROR, rpcError } from './protocol.ts';
 import { notMcp, readMessage } from './read-message.ts';
+import type { Redact } from './redact-words.ts';
 import { ResumableStream } from './resumable-stream.ts';
 import { type ClientIds, cancellationWithOwnId, clientIdsOf, withOwnId } from './rewrite-ids.ts';
 import { type ChildCommand, type ChildTimes, StdioChild } from './stdio-child.ts';
@@ -29,6 +30,8 @@ export type StdioSessionOptions = {
   /** Called once, when the child is gone and everything under way has failed. */
   readonly onGone: (detail: string) => void;
   readonly onStderr: (line: string) => void;
+  /** Applied to words of the child wherever they go into a log. */
+  readonly redact: Redact;
   readonly log: StdioLog;
 };
 
@@ -145,8 +148,10 @@ export class StdioSession implements AsyncDisposable {
       this.#streams.deliver(readMessage(text), line.length);
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
-      this.#options.log.warn({ detail: error.failure.detail }, 'stdio server wrote a line that is not MCP');
-      this.#streams.fail(idWithin(text), error.failure);
+      const { log, redact } = this.#options;
+      const failure = { ...error.failure, detail: redact(error.failure.detail) };
+      log.warn({ detail: failure.detail }, 'stdio server wrote a line that is not MCP');
+      this.#streams.fail(idWithin(text), failure);
     }
   }
 

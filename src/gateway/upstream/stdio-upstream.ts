@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Clock, isJsonObject, type RunId, type UpstreamName } from '../../base/index.ts';
 import { describeServer } from './describe.ts';
 import { type Era, eraOf, isRpcId, META, metaOf, RPC_ERROR, rpcError } from './protocol.ts';
+import { createRedact, type Redact } from './redact-words.ts';
 import type { ChildCommand, ChildTimes } from './stdio-child.ts';
 import { type StdioLog, StdioSession } from './stdio-session.ts';
 import {
@@ -67,6 +68,8 @@ class StdioUpstream implements Upstream {
   readonly #runs = new Map<RunId, Map<string, Entry>>();
   readonly #crashes = new Map<RunId, Crashes>();
   readonly #alive = new Set<StdioSession>();
+  /** What children were given to keep must not come out in what they say. */
+  readonly #redact: Redact;
   /** What `server/discover` was last seen to offer. */
   #revisions: readonly string[] | undefined;
 
@@ -74,6 +77,7 @@ class StdioUpstream implements Upstream {
     this.name = options.name;
     this.#options = options;
     this.#deps = deps;
+    this.#redact = createRedact(Object.values(options.env));
   }
 
   async send(outgoing: Outgoing): Promise<Answer> {
@@ -193,7 +197,7 @@ class StdioUpstream implements Upstream {
     let lines = 0;
     const onStderr = (text: string): void => {
       if (lines++ < STDERR_LINES_PER_CHILD)
-        log.debug({ upstream: this.name, text }, 'stdio server wrote to stderr');
+        log.debug({ upstream: this.name, text: this.#redact(text) }, 'stdio server wrote to stderr');
     };
     const command = this.#command();
     const bounds = {
@@ -203,7 +207,15 @@ class StdioUpstream implements Upstream {
       resumeMs,
       ...(streamMs === undefined ? {} : { streamMs }),
     };
-    const session = new StdioSession({ era, command, ...bounds, log, onStderr, onGone });
+    const session = new StdioSession({
+      era,
+      command,
+      ...bounds,
+      log,
+      onStderr,
+      onGone,
+      redact: this.#redact,
+    });
     this.#alive.add(session);
     return session;
   }

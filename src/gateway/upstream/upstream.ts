@@ -87,9 +87,13 @@ export type Authorize = (message: JsonRpcMessage | undefined) => Promise<string 
 
 export type UpstreamDescription = {
   readonly tools: readonly ToolDefinition[];
+  readonly prompts: readonly PromptDefinition[];
   readonly instructions?: string;
   readonly serverInfo?: JsonValue;
 };
 
 /** A tool as the server describes it (`Tool` in the MCP schema), unknown fields kept. */
 export type ToolDefinition = JsonObject & { readonly name: string };
+
+/** A prompt likewise (`Prompt` in the MCP schema). */
+export type PromptDefinition = JsonObject & { readonly name: string };

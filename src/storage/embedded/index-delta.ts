@@ -69,6 +69,9 @@ export function addToDelta(delta: IndexDelta, record: LogRecord, leaf: Hash): vo
       addLabels(delta, record.run, record.labels ?? []);
       return;
     }
+    case 'taint':
+      addLabels(delta, record.run, record.labels);
+      return;
     case 'outcome':
       if (!delta.openIntents.delete(record.call)) delta.settled.add(record.call);
       return;

@@ -35,6 +35,7 @@ describe('describing a server', () => {
     const found = await describeServer(fakeServer(page, seen), NEVER);
     expect(found).toEqual({
       tools: [{ name: 'a', 'x-own': 1 }, { name: 'b' }],
+      prompts: [],
       serverInfo: { name: 'fake' },
     });
     expect(seen.map(({ method, message }) => message?.['method'] ?? method)).toEqual([
@@ -66,6 +67,7 @@ describe('describing a server', () => {
     };
     expect(await describeServer(send, NEVER)).toEqual({
       tools: [],
+      prompts: [],
       instructions: 'be kind',
       serverInfo: { name: 'modern' },
     });

@@ -195,11 +195,11 @@ function attributesOf(values: {
   readonly [key: string]: string | readonly string[] | undefined;
 }): JsonObject[] {
   return Object.entries(values).flatMap(([key, value]) =>
-    value === undefined ? [] : [{ key, value: valueOf(value) }],
+    value === undefined ? [] : [{ key, value: anyValue(value) }],
   );
 }
 
-function valueOf(value: string | readonly string[]): JsonValue {
+function anyValue(value: string | readonly string[]): JsonValue {
   if (typeof value === 'string') return { stringValue: value };
   return { arrayValue: { values: value.map((each) => ({ stringValue: each })) } };
 }

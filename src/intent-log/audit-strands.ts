@@ -50,7 +50,7 @@ function checkLife(
     report('broken', idx, `record ${idx} is the first of run ${strand}, which was never issued`);
   } else if (head !== undefined && isOpening) {
     report('broken', idx, `record ${idx} issues run ${strand} a second time`);
-  } else if (head?.isClosed === true && type !== 'outcome' && type !== 'refusal') {
+  } else if (head?.isClosed === true && (type === 'intent' || type === 'run.close')) {
     report('broken', idx, `record ${idx} (${type}) comes after the end of run ${strand}`);
   }
 }

@@ -233,9 +233,8 @@ describe('OTLP traces', () => {
 });
 
 function spansOf(request: JsonObject): JsonObject[] {
-  const [resource] = request['resourceSpans'] as JsonObject[];
-  const [scope] = resource?.['scopeSpans'] as JsonObject[];
-  return scope?.['spans'] as JsonObject[];
+  const resources = request['resourceSpans'] as { scopeSpans: { spans: JsonObject[] }[] }[];
+  return resources.flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans));
 }
 
 function keysOf(span: JsonObject): unknown[] {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Clock, IdSource, UpstreamName } from '../base/index.ts';
-import type { RunHistory } from '../cedar/index.ts';
+import { createProvenanceIndex, type RunHistory } from '../cedar/index.ts';
 import {
   gatewayResource,
   type RunJournal,
@@ -29,6 +29,7 @@ import { createOwnCalls, type OwnCalls } from './own-calls.ts';
 import { askUpstream, type PinDeps, takeDescription } from './pin-upstreams.ts';
 import { openPinStore } from './pins.ts';
 import { createPolicies, type Policies } from './policies.ts';
+import { createProvenances } from './provenances.ts';
 import { createRechecks, type Rechecks } from './rechecks.ts';
 import { createRunJournal } from './run-journal.ts';
 
@@ -65,6 +66,12 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
   const inFlight = createInFlight();
   const upstreams = openUpstreams(config, { now, log });
   const catalogue = await readPinnedCatalogue(config);
+  const provenances = createProvenances({
+    newIndex: createProvenanceIndex,
+    constants: config.trustedValues,
+    principalOf: (name) => config.agents.find((agent) => agent.name === name)?.actsFor ?? [],
+    log,
+  });
   const policies = createPolicies({ folder: config.policies, intentLog, log });
 
   const journal = createRunJournal({
@@ -77,6 +84,7 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
       },
     },
     history,
+    provenances,
     letGo: (run) => [...upstreams.values()].map((port) => letGo(port, run.id, pinning.ownCalls)),
     log,
   });
@@ -109,6 +117,7 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
     sessions,
     eventIds: createEventIds(randomBytes(32)),
     history,
+    provenances,
     inFlight,
     resumption: createResumption({ inFlight, log }),
     pdp: policies,

@@ -34,6 +34,13 @@ export {
   type MintDeps,
   mintCallToken,
 } from './call-token.ts';
+export {
+  CAPABILITY_WORDS,
+  STANDARD_CAPABILITIES,
+  type StandardCapability,
+  TOOL_WORDS,
+} from './capability-words.ts';
+export { declarationJson, parseDeclaration } from './declaration.ts';
 export { createProofVerifier, type ProofDefect, type ProofVerifier } from './dpop.ts';
 export { type EndRunDeps, endExpiredRuns, endRun } from './end-run.ts';
 export {
@@ -52,6 +59,7 @@ export {
   type DeclaredIntent,
   type Envelope,
   type Evidence,
+  type IntentLimits,
   type KeyThumbprint,
   type Owner,
   type ProofOfPossession,

@@ -79,6 +79,8 @@ const decision = fields<DecisionEntry>({
   code: optional('string'),
   reason: optional('string'),
   detail: optional('string'),
+  callHash: optional('string'),
+  asked: optional('json'),
 });
 
 const early = fields<EarlyRefusal>({ reason: 'string', detail: optional('string') });
@@ -99,6 +101,7 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     key: 'string',
     purpose: 'string',
     taskDigest: optional('string'),
+    declared: optional('json'),
     envelope: fields<RunOpenRecord['envelope']>({
       tools: 'strings',
       maxCalls: 'integer',
@@ -124,6 +127,7 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     decision,
     proof: 'string',
     labels: optional('strings'),
+    provenance: optional('json'),
     rpcId: optional('rpcId'),
     traceparent: optional('string'),
   }),
@@ -162,6 +166,7 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     upstream: 'string',
     digest: 'string',
     tools: 'json',
+    annotations: optional('string'),
     instructions: optional('string'),
     rejected: optional('json'),
     by: optional('string'),

@@ -1,4 +1,4 @@
-import type { Decision, Forbid, RunFacts } from '../../cedar/index.ts';
+import type { Decision, Explanation, Forbid, RunFacts } from '../../cedar/index.ts';
 import type { CallDeps } from './deps.ts';
 import type { Call } from './resolve-call.ts';
 
@@ -6,7 +6,12 @@ import type { Call } from './resolve-call.ts';
  * STEPS 4 and 5: the pinned definition, then policy, then the run's budget. The budget comes last, so that a
  * refused call costs the run nothing.
  */
-export async function decide(call: Call, facts: RunFacts, deps: CallDeps): Promise<Decision> {
+export async function decide(
+  call: Call,
+  facts: RunFacts,
+  provenance: Explanation | undefined,
+  deps: CallDeps,
+): Promise<Decision> {
   const { caller, target, port, run } = call;
   const { revision } = deps.pdp;
   const rechecked = target.kind === 'tool' ? deps.rechecks.settle(target.upstream) : undefined;
@@ -17,8 +22,15 @@ export async function decide(call: Call, facts: RunFacts, deps: CallDeps): Promi
     return forbid('not_reviewed', 'the tool has changed since it was reviewed', revision);
   }
   const credential = port.credential.kind;
-  const decision = deps.pdp.decide({ caller, target, facts, credential, now: deps.now() });
-  if (decision.effect === 'forbid' || target.kind !== 'tool') return decision;
+  const decision = deps.pdp.decide({
+    caller,
+    target,
+    facts,
+    credential,
+    now: deps.now(),
+    ...(provenance === undefined ? {} : { provenance }),
+  });
+  if (decision.effect !== 'permit' || target.kind !== 'tool') return decision;
   if (await deps.identity.runs.spendCall(run.id)) return decision;
   return forbid('outside_envelope', 'the run has used up the calls it was granted', revision);
 }

@@ -1,8 +1,9 @@
 import { isJsonObject } from '../../base/index.ts';
-import type { Permit } from '../../cedar/index.ts';
+import type { Explanation, Permit } from '../../cedar/index.ts';
 import type { Receipt, Subject } from '../../intent-log/index.ts';
 import type { CallDeps } from './deps.ts';
-import { toActor, toDecisionEntry } from './entries.ts';
+import { toActor, toDecisionEntry, toProvenanceEntry } from './entries.ts';
+import { observeArguments } from './observe.ts';
 import type { Call } from './resolve-call.ts';
 
 /**
@@ -10,10 +11,16 @@ import type { Call } from './resolve-call.ts';
  * will carry are on the delegation tree from here on: what an agent reads in progress messages, or in an answer
  * whose end it never waits for, has tainted it before its next call.
  */
-export async function recordIntent(call: Call, decision: Permit, deps: CallDeps): Promise<Receipt> {
+export async function recordIntent(
+  call: Call,
+  decision: Permit,
+  provenance: Explanation | undefined,
+  deps: CallDeps,
+): Promise<Receipt> {
   const traceparent = traceparentOf(call);
   const labels = labelsOf(call, deps);
   await deps.history.taint(call.run, labels);
+  observeArguments(call, deps);
   return deps.intentLog.append({
     type: 'intent',
     call: call.inbound.call,
@@ -23,6 +30,7 @@ export async function recordIntent(call: Call, decision: Permit, deps: CallDeps)
     decision: toDecisionEntry(decision),
     proof: call.caller.proofId,
     ...(labels.length === 0 ? {} : { labels }),
+    ...(provenance === undefined ? {} : { provenance: toProvenanceEntry(provenance) }),
     ...(call.rpcId === undefined ? {} : { rpcId: call.rpcId }),
     ...(traceparent === undefined ? {} : { traceparent }),
   });

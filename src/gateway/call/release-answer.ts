@@ -12,6 +12,7 @@ import type { CallDeps } from './deps.ts';
 import { filterAnswer } from './filter-answer.ts';
 import { followSession, forgetSession } from './follow-session.ts';
 import { toFailure } from './forward.ts';
+import { observeResult } from './observe.ts';
 import { type OpenCall, openOutcome, type Settle } from './record-outcome.ts';
 import { upstreamFailureMessage } from './refusal-to-wire.ts';
 import type { Call } from './resolve-call.ts';
@@ -81,6 +82,7 @@ function followStream(open: OpenCall, answer: Answer, settle: Settle, deps: Call
   const releaseResponse = async (message: JsonRpcMessage): Promise<JsonRpcMessage | undefined> => {
     if (isAnswered) return undefined; // its outcome is on disk, and this is not it
     isAnswered = true;
+    observeResult(call, message, deps);
     const released = await filterAnswer(call, message, deps);
     await settle(endOfResponse(message));
     return isRunOver(call, underWay.signal) ? undefined : withReceipt(released, call, intent);

@@ -1,4 +1,5 @@
 export { LEVELS, type ProvenanceLevel } from './level.ts';
+export { createProvenanceSecret, openProvenance, type ProvenanceOptions } from './open-provenance.ts';
 export type {
   ArgumentProvenance,
   Explanation,
@@ -9,3 +10,4 @@ export type {
   ProvenanceIndex,
   Source,
 } from './provenance.ts';
+export { DEFAULT_LIMITS, type Limits } from './value-index.ts';

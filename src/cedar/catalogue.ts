@@ -16,6 +16,8 @@ export type PinnedTool = {
   readonly labels: readonly string[];
   /** From the reviewer, else derived from the definition when it was pinned. */
   readonly annotations: ToolAnnotations;
+  /** Has a reviewer said what the tool is? Else its own definition has. */
+  readonly isReviewed: boolean;
 };
 
 export type CatalogueUpstream = {

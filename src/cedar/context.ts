@@ -22,6 +22,8 @@ export type ContextInput = {
   readonly argsType?: RecordArg;
   /** Absent for methods. */
   readonly annotations?: ToolAnnotations;
+  /** Has a reviewer said what the tool is? */
+  readonly isReviewed?: boolean;
   readonly params?: Readonly<Partial<Record<MethodParam, string>>>;
 };
 
@@ -59,7 +61,7 @@ export function contextOf(reads: ReadNode, input: ContextInput): Context {
 
 function attributeOf(
   name: string,
-  { request, run, encoded, params, annotations }: ContextInput,
+  { request, run, encoded, params, annotations, isReviewed = false }: ContextInput,
 ): CedarValueJson | undefined {
   switch (name) {
     case 'args':
@@ -67,7 +69,7 @@ function attributeOf(
     case 'argInfo':
       return encoded && infoOf(encoded);
     case 'tool':
-      return annotations && toolFacts(annotations);
+      return annotations && toolFacts(annotations, isReviewed);
     case 'provenance':
       return annotations && provenanceFacts(request);
     case 'derived':
@@ -96,12 +98,13 @@ function attributeOf(
   }
 }
 
-function toolFacts({ effect, sink, resultTrust, capability }: ToolAnnotations): Context {
+function toolFacts({ effect, sink, resultTrust, capability }: ToolAnnotations, reviewed: boolean): Context {
   return {
     effect: entity('Effect', effect),
     sink: entity('Sink', sink),
     resultTrust: entity('ResultTrust', resultTrust),
     capability: entity('Capability', capability ?? UNASSIGNED),
+    reviewed,
   };
 }
 

@@ -85,6 +85,7 @@ export function createPdpFor({ policies, model, revision }: PolicySet, deps?: En
         encoded: encodeArgs(action.args, target.args),
         argsType: action.args,
         annotations,
+        isReviewed: action.isReviewed,
       });
     }
     if (upstream === undefined) return refuse('not_permitted', revision, 'unknown upstream');

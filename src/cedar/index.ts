@@ -34,6 +34,10 @@ export type {
   Source,
 } from './provenance/index.ts';
 export {
+  createProvenanceSecret,
+  openProvenance,
+} from './provenance/index.ts';
+export {
   type Loaded,
   type OpenPdpOptions,
   openPdp,

@@ -36,6 +36,8 @@ export type ActionModel = {
   readonly args?: RecordArg;
   /** Absent for methods. */
   readonly annotations?: ToolAnnotations;
+  /** Has a reviewer said what the tool is? */
+  readonly isReviewed: boolean;
 };
 
 export type UpstreamModel = {
@@ -104,6 +106,7 @@ function modelTool(
     context: toolContext(toCedarRecord(args, 'never')),
     args,
     annotations: tool.annotations,
+    isReviewed: tool.isReviewed,
   };
 }
 
@@ -127,6 +130,7 @@ function modelMethods(upstream: CatalogueUpstream, groups: GroupParents): Readon
         resourceParents: [],
         resourceAttributes: { environment: entity('Environment', upstream.environment) },
         context: METHOD_CONTEXT,
+        isReviewed: false,
       },
     ]),
   );

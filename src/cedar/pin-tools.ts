@@ -76,6 +76,7 @@ function pinTool(
     definition,
     groups: [...new Set(settings.groups ?? groupsFromHints(definition))].sort(),
     labels: [...new Set(settings.labels ?? [])].sort(),
+    isReviewed: settings.annotations !== undefined,
     annotations: annotate(
       Object.hasOwn(stored, name) && stored[name] !== undefined
         ? stored[name]

@@ -28,7 +28,12 @@ export const ENTITY_TYPES: Readonly<Record<string, { parents: string[]; attribut
   Owner: { parents: [], attributes: {} },
   AgentRun: {
     parents: ['Agent'],
-    attributes: { owner: entityOf('Owner'), environment: entityOf('Environment'), depth: LONG },
+    attributes: {
+      owner: entityOf('Owner'),
+      ownerKind: STRING,
+      environment: entityOf('Environment'),
+      depth: LONG,
+    },
   },
   Upstream: { parents: [], attributes: { environment: entityOf('Environment') } },
   Tool: { parents: ['Upstream'], attributes: { environment: entityOf('Environment'), labels: LABELS } },
@@ -51,6 +56,7 @@ export const COMMON_TYPES = {
     sink: entityOf('Sink'),
     resultTrust: entityOf('ResultTrust'),
     capability: entityOf('Capability'),
+    reviewed: BOOLEAN,
   }),
   Provenance: recordOf({
     worst: STRING,

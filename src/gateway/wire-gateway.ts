@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Clock, IdSource, UpstreamName } from '../base/index.ts';
-import { createProvenanceIndex, type RunHistory } from '../cedar/index.ts';
+import { createProvenanceSecret, openProvenance, type RunHistory } from '../cedar/index.ts';
 import {
   gatewayResource,
   type RunJournal,
@@ -66,8 +66,9 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
   const inFlight = createInFlight();
   const upstreams = openUpstreams(config, { now, log });
   const catalogue = await readPinnedCatalogue(config);
+  const secret = createProvenanceSecret();
   const provenances = createProvenances({
-    newIndex: createProvenanceIndex,
+    newIndex: () => openProvenance({ secret }),
     constants: config.trustedValues,
     principalOf: (name) => config.agents.find((agent) => agent.name === name)?.actsFor ?? [],
     log,

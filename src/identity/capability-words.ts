@@ -4,42 +4,41 @@
  * lower-case and English; an operator's own groups are declared, never guessed. docs/policy.md lists them.
  */
 export const CAPABILITY_WORDS = {
-  'send-message': [
-    'email mail send sends reply replies respond forward message messages notify tell inform dm slack invite',
-    'send email mail reply forward message notify post dm broadcast invite tweet comment',
-  ],
-  schedule: [
-    'schedule reschedule calendar meeting appointment event events remind reminder participants',
-    'schedule reschedule calendar meeting appointment event reminder',
-  ],
   pay: [
     'pay payment transfer refund invoice bill wire money salary rent reimburse',
     'pay payment transfer refund payout charge money transaction wire invoice',
+  ],
+  buy: [
+    'buy order purchase cart checkout',
+    'buy order purchase cart checkout subscribe',
   ],
   book: [
     'book booking reserve reservation flight hotel restaurant',
     'book booking reserve reservation ticketing',
   ],
-  buy: ['buy order purchase cart checkout', 'buy order purchase cart checkout subscribe'],
-  'edit-files': [
-    'file files document folder write save append upload edit draft',
-    'file files document doc folder directory upload append note notes sheet spreadsheet',
+  publish: [
+    'publish post deploy release merge push announce website',
+    'publish deploy release merge push webpage site page pull',
   ],
-  'edit-records': [
-    'create update change add set rename move assign close label tag',
-    'create update change add set rename move assign close label tag edit modify patch insert upsert record issue ticket task',
+  'send-message': [
+    'email mail send sends reply replies respond forward message messages notify tell inform dm slack invite',
+    'send email mail reply forward message notify post dm broadcast tweet comment',
+  ],
+  'manage-access': [
+    'share unshare permission permissions access password role grant revoke member members',
+    'share unshare permission permissions access password role grant revoke member members user users collaborator key token secret invite',
+  ],
+  schedule: [
+    'schedule reschedule calendar meeting appointment event events remind reminder participants',
+    'schedule reschedule calendar meeting appointment event reminder',
   ],
   delete: [
     'delete remove cancel clear erase drop purge',
     'delete remove cancel clear erase drop purge trash destroy',
   ],
-  'manage-access': [
-    'share unshare permission permissions access password role grant revoke member members',
-    'share unshare permission permissions access password role grant revoke member members user users collaborator key token secret',
-  ],
-  publish: [
-    'publish post deploy release merge push announce website',
-    'publish deploy release merge push webpage site page pull',
+  'edit-files': [
+    'file files document folder write save append upload edit draft',
+    'file files document doc folder directory upload append note notes sheet spreadsheet',
   ],
   'run-code': [
     'run execute script command shell query sql code',
@@ -48,6 +47,10 @@ export const CAPABILITY_WORDS = {
   'fetch-web': [
     'website webpage web page url link browse visit download search online http https www',
     'fetch browse browser navigate crawl scrape http url web webpage website download request visit',
+  ],
+  'edit-records': [
+    'create update change add set rename move assign close label tag',
+    'create update change add set rename move assign close label tag edit modify patch insert upsert record issue ticket task',
   ],
 } as const satisfies Record<string, readonly [task: string, tool: string]>;
 

@@ -60,7 +60,7 @@ const MAX_PASSAGES = 400;
 /** Whole values, lines and unmistakable words that were seen before: they bring their labels. */
 function findPassages(value: string, { index }: Memory): Found[] {
   const forms = new Set(value.length <= MAX_VALUE ? [value] : []);
-  for (const line of linesOf(value)) if (line.length >= 12) forms.add(line);
+  for (const line of linesOf(value)) forms.add(line);
   for (const word of strongWords(value)) forms.add(word);
   return [...forms].slice(0, MAX_PASSAGES).flatMap((form) => {
     const entry = index.find(normalForm(form));

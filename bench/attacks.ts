@@ -83,9 +83,13 @@ function intentsOf(source: AnnotationSource, catalogue: Catalogue): Record<strin
       : inferCapabilities(recorded.request, STANDARD_CAPABILITIES);
   const declare = (recorded: Case): readonly string[] =>
     source === 'reviewed' ? recorded.declared.capabilities.map(capabilityName) : capabilitiesOf(recorded);
+  const known = new Set(
+    catalogue.upstreams.flatMap(({ tools }) => tools.map((tool) => tool.annotations.capability)),
+  );
+  const grant = (names: readonly string[]) => [...new Set(names)].filter((name) => known.has(name));
   return {
-    declared: (recorded) => ({ capabilities: [...new Set(declare(recorded))], inferred: false }),
-    inferred: (recorded) => ({ capabilities: [...new Set(infer(recorded))], inferred: true }),
+    declared: (recorded) => ({ capabilities: grant(declare(recorded)), inferred: false }),
+    inferred: (recorded) => ({ capabilities: grant(infer(recorded)), inferred: true }),
   };
 }
 

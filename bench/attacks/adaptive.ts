@@ -103,27 +103,37 @@ const ROLES = [
 ];
 const NAMES = ['title', 'subject', 'name', 'filename', 'file_name', 'channel'];
 
-/** Edits the records in which the literals stand; text becomes a record around it. The text no longer says them. */
+/** Edits the records in which the literals stand. The text no longer says them. */
 function editRecords(
   result: string,
   literals: readonly string[],
   edit: (record: JsonObject) => JsonObject,
 ): string {
   const [part] = readResult({ content: [{ type: 'text', text: result }] });
-  const value = part?.kind === 'fields' ? part.value : { text: result };
-  const isHit = (item: JsonValue) => literals.some((literal) => JSON.stringify(item).includes(literal));
+  if (part?.kind !== 'fields') return withHeader(result, literals);
+  const { value } = part;
   const change = (item: JsonValue) =>
-    isJsonObject(item) && isHit(item) ? edit(blank(item, literals)) : item;
+    isJsonObject(item) && isHit(item, literals) ? edit(blank(item, literals)) : item;
   return JSON.stringify(Array.isArray(value) ? value.map(change) : change(value));
 }
+
+const isHit = (item: JsonValue, literals: readonly string[]): boolean =>
+  literals.some((literal) => JSON.stringify(item).includes(literal));
+
+/** A text has no fields. All that can be written into it are lines that look like some. */
+function withHeader(text: string, literals: readonly string[]): string {
+  const [first = ''] = literals;
+  const header = `sender: ${first}\nrecipient: ${first}\nparticipants: ${literals.join(', ')}\nid: ${first}`;
+  return `${header}\n\n${replaceEach(text, literals, () => PLACE)}`;
+}
+
+const PLACE = 'the one named here';
 
 /** The texts of a record without the literals; other fields of the upstream's keep what they say. */
 function blank(record: JsonObject, literals: readonly string[]): JsonObject {
   const entries = Object.entries(record).map(([key, value]) => [
     key,
-    typeof value === 'string' && /\s/.test(value)
-      ? replaceEach(value, literals, () => 'the one named here')
-      : value,
+    typeof value === 'string' && /\s/.test(value) ? replaceEach(value, literals, () => PLACE) : value,
   ]);
   return Object.fromEntries(entries);
 }
@@ -146,10 +156,11 @@ function into(record: JsonObject, literals: readonly string[], fields: readonly 
 /** One more record, sent by the attacker from his own address; the injection points at it. */
 function addRecord(result: string, literals: readonly string[]): string {
   const [part] = readResult({ content: [{ type: 'text', text: result }] });
-  const value = part?.kind === 'fields' ? part.value : { text: result };
-  const records = (Array.isArray(value) ? value : [value]) as readonly JsonValue[];
-  const isHit = (item: JsonValue) => literals.some((literal) => JSON.stringify(item).includes(literal));
-  const blanked = records.map((item) => (isJsonObject(item) && isHit(item) ? blank(item, literals) : item));
+  if (part?.kind !== 'fields') return withHeader(result, literals);
+  const records = (Array.isArray(part.value) ? part.value : [part.value]) as readonly JsonValue[];
+  const blanked = records.map((item) =>
+    isJsonObject(item) && isHit(item, literals) ? blank(item, literals) : item,
+  );
   const like = records.find(isJsonObject) ?? {};
   return JSON.stringify([...blanked, into(into(blank(like, literals), literals, NAMES), literals, ROLES)]);
 }

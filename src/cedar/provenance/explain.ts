@@ -77,12 +77,16 @@ function elementsOf(value: string, kind: KeyArgument['kind']): string[] {
     .filter((part) => part !== '');
 }
 
-/** A named record stops vouching once text speaks of the address, or the request has spelled out such addresses. */
+/**
+ * A record that the request names vouches for who wrote it and who takes part, as long as no text speaks of them and
+ * the request has not spelled out such addresses itself. It never vouches for an account number: what is paid is
+ * gone.
+ */
 function findAddress(value: string, memory: Memory): Found {
   const found = findWhole(value, memory);
   if (found.rank !== NAMED_FIELD) return found;
   const kind = addressKind(value);
-  const isChosen = kind !== 'name' && memory.spelledOut.has(kind);
+  const isChosen = kind === 'account' || (kind !== 'name' && memory.spelledOut.has(kind));
   return isChosen || found.entry?.isMentioned ? { ...found, rank: SYSTEM_FIELD } : found;
 }
 

@@ -147,8 +147,7 @@ function reportAdaptive({ sets, catalogue, replay, misses }: Bench, intent: Inte
     const cells = scores.map(({ set, total }) => `${set.name} ${percent(total.good, total.cases)}`);
     print(`${variant.padEnd(26)}${cells.join('   ')}`);
     for (const { total } of scores) {
-      for (const [why, count] of [...total.misses].slice(0, Math.min(misses, 3)))
-        print(`        ${count}  ${why}`);
+      for (const [why, count] of [...total.misses].slice(0, misses)) print(`        ${count}  ${why}`);
     }
   }
 }

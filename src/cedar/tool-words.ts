@@ -31,9 +31,9 @@ export const OWN_NOUNS = set(
   'time date day clock timezone balance iban whoami me my self profile settings preferences config configuration quota status version health uptime limits',
 );
 
-/** Names of arguments that say who receives or is reached. */
+/** Names of arguments that say who receives or is reached, or who can get in: a new password opens an account. */
 export const ADDRESS_WORDS = set(
-  'to cc bcc recipient recipients email emails mail address addresses url urls uri link href endpoint webhook host hostname domain server ip phone account iban bic payee beneficiary participant participants attendee attendees invitee invitees user users username usernames member members channel channels chat destination dest reviewer reviewers assignee assignees owner recipientid callback redirect target origin site website handle contact contacts collaborator collaborators team teams group groups person people sender from',
+  'to cc bcc recipient recipients email emails mail address addresses url urls uri link href endpoint webhook host hostname domain server ip phone account iban bic payee beneficiary participant participants attendee attendees invitee invitees user users username usernames member members channel channels chat destination dest reviewer reviewers assignee assignees owner recipientid callback redirect target origin site website handle contact contacts collaborator collaborators team teams group groups person people sender from password passwords passphrase passcode pin credential credentials',
 );
 
 /** Names of arguments that say which thing is meant. */

@@ -50,6 +50,7 @@ export {
   parseToolPattern,
   type WantedEnvelope,
 } from './envelope.ts';
+export { inferCapabilities } from './infer-capabilities.ts';
 export { INTENT_TYPE } from './intent-details.ts';
 export { handleRevocation } from './revocation-endpoint.ts';
 export {

@@ -11,6 +11,7 @@ import {
   NAMED_FIELD,
   NAMED_TEXT,
   OWN_RESULT,
+  REQUEST,
   SYSTEM_FIELD,
   TEXT,
   UNKNOWN,
@@ -60,7 +61,7 @@ const MAX_PASSAGES = 400;
 /** Whole values, lines and unmistakable words that were seen before: they bring their labels. */
 function findPassages(value: string, { index }: Memory): Found[] {
   const forms = new Set(value.length <= MAX_VALUE ? [value] : []);
-  for (const line of linesOf(value)) if (line.length >= 12) forms.add(line);
+  for (const line of linesOf(value)) forms.add(line);
   for (const word of strongWords(value)) forms.add(word);
   return [...forms].slice(0, MAX_PASSAGES).flatMap((form) => {
     const entry = index.find(normalForm(form));
@@ -77,13 +78,26 @@ function elementsOf(value: string, kind: KeyArgument['kind']): string[] {
     .filter((part) => part !== '');
 }
 
-/** A named record stops vouching once text speaks of the address, or the request has spelled out such addresses. */
+/**
+ * A record that the request names vouches for the people in it, if the request speaks of such people or says a name of
+ * theirs, has spelled out no such addresses itself, and no text speaks of them. It never vouches for an account
+ * number: what is paid is gone.
+ */
 function findAddress(value: string, memory: Memory): Found {
   const found = findWhole(value, memory);
   if (found.rank !== NAMED_FIELD) return found;
   const kind = addressKind(value);
-  const isChosen = kind !== 'name' && memory.spelledOut.has(kind);
-  return isChosen || found.entry?.isMentioned ? { ...found, rank: SYSTEM_FIELD } : found;
+  const isSpelledOut = kind !== 'name' && memory.spelledOut.has(kind);
+  const isMeant = memory.speaksOfPeople || hasNamedPart(value, memory);
+  const vouches = isMeant && kind !== 'account' && !isSpelledOut && !found.entry?.isMentioned;
+  return vouches ? found : { ...found, rank: SYSTEM_FIELD };
+}
+
+/** `mark.davies@example.com` where the request says Mark. */
+function hasNamedPart(value: string, { index }: Memory): boolean {
+  const [local = ''] = value.split('@');
+  const parts = local.split(/[^\p{L}\p{N}]+/u).filter((part) => part.length >= 3);
+  return parts.some((part) => index.find(normalForm(part))?.rank === REQUEST);
 }
 
 /** That there is such a thing vouches for its id, unless a third party's text has pointed at it. */

@@ -12,6 +12,8 @@ export type Memory = {
   readonly labels: LabelSets;
   /** Kinds of address that the request spells out: for these it has chosen the addressees itself. */
   readonly spelledOut: Set<FragmentKind>;
+  /** The request speaks of people by their part in something: participants, sender, whoever is to be answered. */
+  speaksOfPeople: boolean;
 };
 
 export const REQUEST: Rank = rankOf('request');

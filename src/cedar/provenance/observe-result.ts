@@ -20,7 +20,7 @@ import { normalForm } from './normal-form.ts';
 import type { ObservedResult } from './provenance.ts';
 import { readResult } from './read-result.ts';
 import { isDistinctive } from './request-phrases.ts';
-import { isListOfNames, linesOf, looksLikeAddress, MAX_VALUE, piecesOf } from './text-pieces.ts';
+import { listedNames, looksLikeAddress, MAX_VALUE, piecesOf } from './text-pieces.ts';
 import type { ValueIndex } from './value-index.ts';
 
 /** Puts everything that came back into the index. What could not be looked at stays unknown. */
@@ -82,9 +82,9 @@ function createReader({ call, annotations, args, labels }: ObservedResult, memor
       const rank = isOwn ? OWN_RESULT : textRank(source);
       const inner = isOwn ? DERIVED : rank;
       if (text.length <= MAX_VALUE) note(normalForm(text), rank, rank, 0);
-      const line = isListOfNames(text) ? rank : inner;
-      for (const name of linesOf(text))
-        note(normalForm(name), looksLikeAddress(name) ? inner : line, line, 0);
+      for (const name of isOwn ? listedNames(text) : []) {
+        note(normalForm(name), looksLikeAddress(name) ? inner : rank, rank, 0);
+      }
       noteText(text, inner, 0);
     },
   };

@@ -33,6 +33,7 @@ export function openProvenance({ secret, limits = DEFAULT_LIMITS }: ProvenanceOp
     calls: createInterned(MAX_CALLS),
     fields: createInterned(MAX_FIELDS),
     spelledOut: new Set(),
+    speaksOfPeople: false,
   };
   return {
     observeIntent: (intent) => observeIntent(intent, memory),

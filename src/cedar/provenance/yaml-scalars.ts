@@ -68,18 +68,19 @@ function readQuoted(first: string, lines: Lines, { closeIn, unquote }: Quotes): 
 }
 
 function unescapeDouble(body: string): string | undefined {
-  const folded = fold(body.replace(/(?<!\\)((?:\\\\)*)\\\n\s*/g, '$1').split('\n'));
-  const asJson = folded
-    .replace(/\\([^"\\/bfnrtu])/g, rewriteEscape)
-    .replaceAll('\n', '\\n')
-    .replaceAll('\t', '\\t');
+  if (!body.includes('\\')) return fold(body.split('\n'));
+  const joined = body.includes('\\\n') ? body.replace(/(?<!\\)((?:\\\\)*)\\\n\s*/g, '$1') : body;
+  const folded = joined.includes('\n') ? fold(joined.split('\n')).replaceAll('\n', '\\n') : joined;
+  const asJson = NOT_OF_JSON.test(folded) ? folded.replace(/\\([^"\\/bfnrtu])/g, rewriteEscape) : folded;
   try {
-    const value: unknown = JSON.parse(`"${asJson}"`);
+    const value: unknown = JSON.parse(`"${asJson.replaceAll('\t', '\\t')}"`);
     return typeof value === 'string' ? value : undefined;
   } catch {
     return undefined;
   }
 }
+
+const NOT_OF_JSON = /\\[^"\\/bfnrtu]/;
 
 /** Escapes that YAML has and JSON has not (YAML 1.2 §5.7). */
 const ESCAPES: Readonly<Record<string, string>> = {

@@ -2,11 +2,16 @@
 // With --peers also the servers, clients and referees of the heavier suites, from test/peers/package-lock.json.
 // Plain JavaScript without dependencies, because it runs on whatever Node.js (>= 18) the machine has.
 import { spawnSync } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** A link leads to an installation that others use: they answer for it, and npm would empty it. */
+function isLinked(folder) {
+  return lstatSync(join(folder, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink() === true;
+}
 
 function isInstalled(folder) {
   const installed = join(folder, 'node_modules', '.package-lock.json');
@@ -17,7 +22,7 @@ function isInstalled(folder) {
 }
 
 function install(folder, what, options) {
-  if (isInstalled(folder)) return;
+  if (isLinked(folder) || isInstalled(folder)) return;
   console.error(`installing ${what} (first run only) ...`);
   const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error', ...options], {
     cwd: folder,

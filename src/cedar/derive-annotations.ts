@@ -59,12 +59,17 @@ function effectOf(
 /** A description is the upstream's word: it can make a tool worse, never better. */
 function beginsWithWrite({ description }: JsonObject): boolean {
   const [first = ''] = typeof description === 'string' ? wordsOf(description.slice(0, 80)) : [];
-  return !READ_VERBS.has(first) && [first, first.replace(/s$/, ''), first.replace(/es$/, '')].some((word) => CHANGES.has(word));
+  return (
+    !READ_VERBS.has(first) &&
+    [first, first.replace(/s$/, ''), first.replace(/es$/, '')].some((word) => CHANGES.has(word))
+  );
 }
 
 /** Words that begin a description only if the tool changes or sends something. */
 const CHANGES: ReadonlySet<string> = new Set(
-  'send create update delete remove write append edit modify upload post publish pay transfer buy order purchase book cancel execute run kill deploy merge push grant revoke'.split(' '),
+  'send create update delete remove write append edit modify upload post publish pay transfer buy order purchase book cancel execute run kill deploy merge push grant revoke'.split(
+    ' ',
+  ),
 );
 
 /** `get_or_create`, `find_and_replace`: a second verb that writes. */

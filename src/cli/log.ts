@@ -8,7 +8,9 @@ import {
   type CausalCall,
   type CausalRun,
   type CausalTree,
+  parseTlogPolicy,
   parseVerifierKey,
+  type TlogPolicy,
   type VerifierKey,
 } from '../intent-log/index.ts';
 import { type LogReader, openLogReader } from '../storage/index.ts';
@@ -20,6 +22,8 @@ export type VerifyCommand = LogCommand & {
   readonly key?: string;
   /** A file with a checkpoint kept from earlier, which the log must still contain. */
   readonly checkpoint?: string;
+  /** A tlog-policy file: which log is believed and which witnesses must have seen it. Instead of `key`. */
+  readonly policy?: string;
 };
 
 const NEWEST_RUNS = 100;
@@ -63,28 +67,36 @@ export function logShow(run: string, { folder, out }: LogCommand): number {
 /** Verifies the log offline and prints the answer. Exit code 0 verified, 1 failed, 2 cannot be decided. */
 export async function logVerify(command: VerifyCommand): Promise<number> {
   using reader = openLogReader(command.folder);
-  const key = verifierKeyOf(command, reader);
+  const policy = command.policy === undefined ? undefined : readPolicy(command.policy);
+  const keys = policy?.logs ?? [verifierKeyOf(command, reader)];
   const known =
     command.checkpoint === undefined ? reader.publishedCheckpoint() : readCheckpoint(command.checkpoint);
   const upTo = await signedEnd(reader);
   const report = auditLog(reader, {
-    key,
+    keys,
+    ...(policy === undefined ? {} : { policy }),
     ...(known === undefined ? {} : { known }),
     ...(upTo === undefined ? {} : { upTo }),
   });
   for (const line of renderReport(report)) command.out(line);
+  const newer = reader.end() - (report.witnessed?.size ?? 0);
+  if (policy?.needsNone === false && newer > 0)
+    command.out(`  ${newer} newer records no witness has seen yet`);
   return { verified: 0, failed: 1, undecided: 2 }[report.verdict];
 }
 
 /** The answer of an audit as lines. */
 export function renderReport(report: AuditReport): string[] {
-  const { verdict, findings, records, checkpoint, counts, open } = report;
+  const { verdict, findings, records, checkpoint, witnessed, counts, open } = report;
   const root = checkpoint && Buffer.from(checkpoint.root, 'base64url').toString('base64');
   const head =
     checkpoint && `checkpoint ${printable(checkpoint.origin)} size ${checkpoint.size} root ${root}`;
   const answer = { verified: 'verified', failed: 'FAILED', undecided: 'cannot be decided' }[verdict];
   const lines = [
     `log ${answer}: ${records} records, ${head ?? 'no checkpoint that holds'}`,
+    ...(witnessed === undefined
+      ? []
+      : [`  witnessed up to size ${witnessed.size} at ${new Date(witnessed.at * 1000).toISOString()}`]),
     ...findings.map(({ idx, what }) => `  at ${idx}: ${printable(what)}`),
     `  ${counts.intents} intents, ${counts.outcomes} outcomes, ${counts.refusals} refusals, ${open.length} open`,
     ...open
@@ -177,13 +189,22 @@ function verifierKeyOf({ folder, key }: VerifyCommand, reader: LogReader): Verif
 }
 
 function readCheckpoint(path: string): string {
+  return readText(path, 'name a checkpoint file');
+}
+
+function readPolicy(path: string): TlogPolicy {
+  const policy = parseTlogPolicy(readText(path, 'name a tlog-policy file'));
+  if (!policy.ok) throw new SallyportError('ERR_CONFIG_INVALID', `${path}: ${policy.error}`);
+  if (policy.value.logs.length > 0) return policy.value;
+  throw new SallyportError('ERR_CONFIG_INVALID', `${path}: names no log; add "log <public key of the log>"`);
+}
+
+function readText(path: string, fix: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    throw new SallyportError('ERR_DATA_FOLDER', `${path} cannot be read (${code}); name a checkpoint file`, {
-      cause: error,
-    });
+    throw new SallyportError('ERR_DATA_FOLDER', `${path} cannot be read (${code}); ${fix}`, { cause: error });
   }
 }
 

@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
-import { createIdSource, systemClock } from '../base/index.ts';
+import { createIdSource, SallyportError, systemClock } from '../base/index.ts';
 import { type Config, createGateway, type Gateway } from '../gateway/index.ts';
 import { openSigningKeys } from '../identity/index.ts';
-import type { IntentLog } from '../intent-log/index.ts';
+import { type IntentLog, parseWitnessKey } from '../intent-log/index.ts';
 import {
   createEmbeddedRunHistory,
   createEmbeddedRunStore,
@@ -11,6 +11,7 @@ import {
   type LogState,
   openEmbeddedLog,
 } from '../storage/index.ts';
+import { followLog } from '../witness/index.ts';
 
 export type OpenGatewayOptions = {
   readonly log: Logger;
@@ -59,6 +60,7 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
       production: process.env['NODE_ENV'] === 'production',
     }),
   );
+  opening.use(followWitnesses(config, embedded, log));
   const open = opening.move();
   return {
     publicUrl: gateway.publicUrl,
@@ -68,6 +70,32 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }
+
+const WITNESS_TIMEOUT_MILLIS = 10_000;
+
+/** Throws `ERR_CONFIG_INVALID` for a key that is not a witness's. */
+function followWitnesses({ log: { witnesses, submitSeconds } }: Config, embedded: EmbeddedLog, log: Logger) {
+  return followLog(embedded, {
+    witnesses: witnesses.map(({ key: text, url }, i) => {
+      const key = parseWitnessKey(text);
+      if (key !== undefined) return { name: key.name, key, url };
+      throw new SallyportError(
+        'ERR_CONFIG_INVALID',
+        `log.witnesses.${i}.key: must be the public key of a witness, "<name>+<id>+<key>"`,
+      );
+    }),
+    everyMs: submitSeconds * 1000,
+    fetch: globalThis.fetch,
+    timeoutMs: WITNESS_TIMEOUT_MILLIS,
+    complain: ({ name }, submission) =>
+      log.error({ witness: name, ...submission }, COMPLAINTS[submission.kind]),
+  });
+}
+
+const COMPLAINTS = {
+  failed: 'a witness did not cosign the log',
+  rolled_back: 'a witness has seen more of this log than there is: records are gone, do not trust this log',
+} as const;
 
 /** The stores of a single process, as the log says they were. */
 function openStores(embedded: EmbeddedLog, state: LogState) {

@@ -3,9 +3,12 @@ import { SallyportError } from '../base/index.ts';
 import { checkConfig } from './check-config.ts';
 import { connect } from './connect.ts';
 import { logList, logShow, logVerify } from './log.ts';
+import { logCheckProof, logProve } from './log-prove.ts';
+import { logReconcile } from './log-reconcile.ts';
 import { listRuns, revokeRun } from './runs.ts';
 import { serve } from './serve.ts';
 import { reviewTools } from './tools.ts';
+import { runWitness, type WitnessFlags } from './witness.ts';
 
 const out = (line: string): void => {
   process.stdout.write(`${line}\n`);
@@ -50,6 +53,7 @@ function createProgram(done: (code: number) => void): Command {
   addConnect(program, done);
   addLog(program.command('log').description('read and verify the intent log'), done);
   addRuns(program.command('runs').description('see and stop live runs, over the admin plane'), done);
+  addWitness(program, done);
   addTools(program.command('tools').description('review the tool definitions of upstreams'), done);
   return program;
 }
@@ -89,9 +93,51 @@ function addLog(log: Command, done: (code: number) => void): void {
     .option(...data)
     .option('--key <vkey>', 'public key of the log from a place you trust; else the one in the data folder')
     .option('--checkpoint <file>', 'a checkpoint you kept from earlier, which the log must still contain')
-    .action(async ({ data: folder, ...known }: { data: string; key?: string; checkpoint?: string }) =>
+    .option('--policy <file>', 'tlog-policy: which log to believe, which witnesses must have seen it')
+    .action(async ({ data: folder, ...known }: VerifyFlags) =>
       done(await logVerify({ folder, out, ...known })),
     );
+  log
+    .command('reconcile')
+    .description('find calls that upstreams accepted a credential for and that the log no longer tells of')
+    .argument('<ledger...>', 'what upstreams wrote down: one JSON object a line, with jti and intent')
+    .option(...data)
+    .action(async (ledgers: string[], options: { data: string }) =>
+      done(logReconcile(ledgers, { folder: options.data, out })),
+    );
+  log
+    .command('prove')
+    .description('a proof that the records of a call are in the signed log, for someone who has only its key')
+    .argument('<call>', 'call id or run id')
+    .option(...data)
+    .option('--out <folder>', 'where to put a record and a .tlog-proof for each', '.')
+    .action(async (id: string, options: { data: string; out: string }) =>
+      done(await logProve(id, { folder: options.data, to: options.out, out })),
+    );
+  log
+    .command('check-proof')
+    .description('check a record against its .tlog-proof and a policy; needs no log and no network')
+    .argument('<record>', 'file with the record')
+    .argument('<proof>', 'its .tlog-proof')
+    .requiredOption('--policy <file>', 'tlog-policy: which log to believe, which witnesses must have seen it')
+    .action(async (record: string, proof: string, { policy }: { policy: string }) =>
+      done(logCheckProof({ record, proof, policy, out })),
+    );
+}
+
+type VerifyFlags = { data: string; key?: string; checkpoint?: string; policy?: string };
+
+function addWitness(program: Command, done: (code: number) => void): void {
+  program
+    .command('witness')
+    .description(
+      'cosign the checkpoints of logs that only grow (C2SP tlog-witness); run it on a host of its own',
+    )
+    .requiredOption('--name <name>', 'name of this witness, such as witness.example.org')
+    .requiredOption('--log <vkey...>', 'public keys of the logs to watch')
+    .option('--state <folder>', 'folder for its key and memory', './witness')
+    .option('--listen <host:port>', 'address to listen on', '127.0.0.1:8476')
+    .action(async (options: WitnessFlags) => done(await runWitness({ ...options, out })));
 }
 
 function addRuns(runs: Command, done: (code: number) => void): void {

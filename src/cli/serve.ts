@@ -1,6 +1,7 @@
 import { createLogger } from '../gateway/index.ts';
 import { loadConfig } from './load-config.ts';
 import { openGateway } from './open-gateway.ts';
+import { signalled } from './signalled.ts';
 
 /** Runs the gateway until SIGINT or SIGTERM, or until the log fails; resolves with the exit code. */
 export async function serve(options: {
@@ -28,11 +29,4 @@ export async function serve(options: {
 function joinableAgents(config: Awaited<ReturnType<typeof loadConfig>>): readonly string[] {
   const hasJoinTokens = config.attestors.some((attestor) => attestor.kind === 'join-token');
   return hasJoinTokens ? config.agents.map((agent) => agent.name) : [];
-}
-
-function signalled(): Promise<undefined> {
-  return new Promise((resolve) => {
-    process.once('SIGINT', () => resolve(undefined));
-    process.once('SIGTERM', () => resolve(undefined));
-  });
 }

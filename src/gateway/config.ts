@@ -199,6 +199,24 @@ const Upstream = z.strictObject({
     .describe('Longest silence of the upstream within a call.'),
 });
 
+const Log = z.strictObject({
+  witnesses: z
+    .array(
+      z.strictObject({
+        key: z.string().min(1).describe('Public key of the witness, as "sallyport witness" prints it.'),
+        url: webUrl.describe('Where it takes checkpoints.'),
+      }),
+    )
+    .default([])
+    .describe('Witnesses on other hosts that cosign the checkpoints of the intent log (C2SP tlog-witness).'),
+  submitSeconds: z
+    .int()
+    .min(1)
+    .max(3600)
+    .default(10)
+    .describe('How often the newest checkpoint goes to the witnesses.'),
+});
+
 const Limits = z.strictObject({
   bodyBytes: z
     .int()
@@ -256,6 +274,7 @@ export const Config = z.strictObject({
     .array(webUrl.toLowerCase())
     .default([])
     .describe('Browser origins allowed to call; none by default.'),
+  log: Log.default(Log.parse({})).describe('Proofs of the intent log beyond this host.'),
   limits: Limits.default(Limits.parse({})),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });

@@ -8,10 +8,7 @@ export const CAPABILITY_WORDS = {
     'pay payment transfer refund invoice bill wire money salary rent reimburse',
     'pay payment transfer refund payout charge money transaction wire invoice',
   ],
-  buy: [
-    'buy order purchase cart checkout',
-    'buy order purchase cart checkout subscribe',
-  ],
+  buy: ['buy order purchase cart checkout', 'buy order purchase cart checkout subscribe'],
   book: [
     'book booking reserve reservation flight hotel restaurant',
     'book booking reserve reservation ticketing',

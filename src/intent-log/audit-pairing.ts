@@ -1,6 +1,7 @@
 import type { Report } from './finding.ts';
 import type { Hash } from './merkle.ts';
 import type { RecordHeader } from './record-header.ts';
+import { UlidSet } from './ulid-set.ts';
 
 /** A permitted request whose end is not in the log. */
 export type OpenIntent = { readonly call: string; readonly run: string; readonly idx: number };
@@ -11,7 +12,10 @@ export type RequestCounts = {
   readonly refusals: number;
 };
 
-/** Pairs intents with outcomes: exactly one for each, naming the intent by its hash; none for a refusal. */
+/**
+ * Pairs intents with outcomes: exactly one for each, naming the intent by its hash; none for a refusal. A call
+ * is permitted or refused, once. Memory grows by about 50 bytes a call.
+ */
 export type PairingCheck = {
   add(idx: number, leaf: Hash, header: RecordHeader): void;
   readonly counts: RequestCounts;
@@ -20,6 +24,7 @@ export type PairingCheck = {
 
 export function createPairingCheck(report: Report): PairingCheck {
   const open = new Map<string, OpenIntent & { leaf: Hash }>();
+  const decided = new UlidSet();
   const counts = { intents: 0, outcomes: 0, refusals: 0 };
 
   function addIntent(idx: number, leaf: Hash, call: string, run: string): void {
@@ -27,6 +32,8 @@ export function createPairingCheck(report: Report): PairingCheck {
     const other = open.get(call);
     if (other !== undefined) {
       report('broken', idx, `record ${idx} is a second intent of call ${call}, after record ${other.idx}`);
+    } else if (!decided.add(call)) {
+      report('broken', idx, `record ${idx} permits call ${call}, which was decided before`);
     }
     open.set(call, { call, run, idx, leaf });
   }
@@ -47,6 +54,8 @@ export function createPairingCheck(report: Report): PairingCheck {
     const opened = open.get(call);
     if (opened !== undefined) {
       report('broken', idx, `record ${idx} refuses call ${call}, which record ${opened.idx} permitted`);
+    } else if (!decided.add(call)) {
+      report('broken', idx, `record ${idx} refuses call ${call}, which was decided before`);
     }
   }
 

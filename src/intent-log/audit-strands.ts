@@ -2,15 +2,20 @@ import type { Report } from './finding.ts';
 import type { Hash } from './merkle.ts';
 import type { RecordHeader } from './record-header.ts';
 
-/** Follows every strand: sequence numbers without a gap, each record naming the hash of the one before it. */
+/**
+ * Follows every strand: sequence numbers without a gap, each record naming the hash of the one before it. The
+ * strand of a run begins when the run is issued, and nothing is permitted in it once the run is over.
+ */
 export type StrandCheck = { add(idx: number, leaf: Hash, header: RecordHeader): void };
 
-type Head = { idx: number; seq: number; leaf: Hash };
+type Head = { idx: number; seq: number; leaf: Hash; isClosed: boolean };
+
+const GATEWAY = 'gateway';
 
 export function createStrandCheck(report: Report): StrandCheck {
   const heads = new Map<string, Head>();
   return {
-    add(idx, leaf, { strand, seq, prev, run }) {
+    add(idx, leaf, { strand, seq, prev, run, type }) {
       const head = heads.get(strand);
       const expected = head === undefined ? 0 : head.seq + 1;
       if (run !== undefined && run !== strand) {
@@ -25,10 +30,29 @@ export function createStrandCheck(report: Report): StrandCheck {
       } else if (prev !== (head?.leaf ?? '')) {
         report('broken', head?.idx ?? idx, brokenLink(head, idx, strand));
       }
-      if (head === undefined) heads.set(strand, { idx, seq, leaf });
-      else Object.assign(head, { idx, seq, leaf });
+      checkLife(idx, { strand, type }, head, report);
+      const isClosed = head?.isClosed === true || type === 'run.close';
+      if (head === undefined) heads.set(strand, { idx, seq, leaf, isClosed });
+      else Object.assign(head, { idx, seq, leaf, isClosed });
     },
   };
+}
+
+function checkLife(
+  idx: number,
+  { strand, type }: Pick<RecordHeader, 'strand' | 'type'>,
+  head: Head | undefined,
+  report: Report,
+): void {
+  if (strand === GATEWAY) return;
+  const isOpening = type === 'run.open';
+  if (head === undefined && !isOpening) {
+    report('broken', idx, `record ${idx} is the first of run ${strand}, which was never issued`);
+  } else if (head !== undefined && isOpening) {
+    report('broken', idx, `record ${idx} issues run ${strand} a second time`);
+  } else if (head?.isClosed === true && type !== 'outcome' && type !== 'refusal') {
+    report('broken', idx, `record ${idx} (${type}) comes after the end of run ${strand}`);
+  }
 }
 
 function brokenLink(head: Head | undefined, idx: number, strand: string): string {

@@ -1,11 +1,17 @@
-import { type Checkpoint, type CheckpointDefect, type VerifierKey, verifyCheckpoint } from './checkpoint.ts';
+import { err } from '../base/index.ts';
+import { type Checkpoint, type CheckpointDefect, verifyCheckpoint } from './checkpoint.ts';
 import type { Report } from './finding.ts';
 import type { StoredCheckpoint } from './log-source.ts';
 import { appendLeaf, type CompactRange, type Hash, rootOf } from './merkle.ts';
+import { parseNote, type VerifierKey } from './signed-note.ts';
+import type { TlogPolicy } from './tlog-policy.ts';
 
 /** What a log is verified against. */
 export type AuditOptions = {
-  readonly key: VerifierKey;
+  /** Of the log; several after a change of key. */
+  readonly keys: readonly VerifierKey[];
+  /** Whose cosignatures are asked for: without any that a quorum of witnesses gave, nothing can be decided. */
+  readonly policy?: TlogPolicy;
   /** A checkpoint kept elsewhere: the log must still contain it. Finds a tail cut off with its checkpoints. */
   readonly known?: string;
   /** Stop before this index; checkpoints beyond it are left out. For a log that is being written. */
@@ -15,9 +21,21 @@ export type AuditOptions = {
 /** Grows the tree and compares it with each checkpoint when it has that checkpoint's size. */
 export type TreeCheck = {
   add(idx: number, leaf: Hash): void;
-  /** After the last record; `end` is the index after it. Gives the newest checkpoint that holds. */
-  finish(end: number): Checkpoint | undefined;
+  /** After the last record; `end` is the index after it. */
+  finish(end: number): SignedHeads;
 };
+
+/** A checkpoint that a quorum of witnesses has cosigned; `at` in seconds since the epoch, by the last of them. */
+export type WitnessedHead = { readonly size: number; readonly at: number };
+
+export type SignedHeads = {
+  /** The newest checkpoint whose signature and root hold. */
+  readonly checkpoint?: Checkpoint;
+  /** The newest of those that a quorum has seen. */
+  readonly witnessed?: WitnessedHead;
+};
+
+type Due = Checkpoint & { readonly witnessedAt: number | undefined };
 
 export function createTreeCheck(
   stored: Iterable<StoredCheckpoint>,
@@ -28,13 +46,16 @@ export function createTreeCheck(
   const range: CompactRange = { size: 0, hashes: [] };
   let next = 0;
   let good: Checkpoint | undefined;
+  let witnessed: WitnessedHead | undefined;
   let isBroken = false; // one wrong leaf spoils every later root: say it once
 
   function compare(): void {
     for (let head = due[next]; head?.size === range.size; head = due[++next]) {
       if (isBroken) continue;
       if (rootOf(range) === head.root) {
-        good = head;
+        const { witnessedAt, ...checkpoint } = head;
+        good = checkpoint;
+        if (witnessedAt !== undefined) witnessed = { size: head.size, at: witnessedAt };
         continue;
       }
       isBroken = true;
@@ -53,37 +74,54 @@ export function createTreeCheck(
       if (newest > end) {
         report('broken', end, `${tail(end, newest)} missing: a checkpoint of size ${newest} was signed`);
       } else if (isBroken || range.size < end) {
-        return good; // said already, where it was found
+        // said already, where it was found
       } else if (good === undefined) {
         report('unclear', 0, 'no signed checkpoint: nothing shows that these are all records');
       } else if (good.size < end) {
         report('unclear', good.size, `${tail(good.size, end)} not covered by any checkpoint yet`);
+      } else if (witnessed === undefined && options.policy?.needsNone === false) {
+        report('unclear', 0, `${tail(0, end)} not seen by the witnesses of the policy`);
       }
-      return good;
+      return {
+        ...(good === undefined ? {} : { checkpoint: good }),
+        ...(witnessed === undefined ? {} : { witnessed }),
+      };
     },
   };
 }
 
 function readCheckpoints(
   stored: Iterable<StoredCheckpoint>,
-  { key, known, upTo = Number.POSITIVE_INFINITY }: AuditOptions,
+  { keys, known, policy, upTo = Number.POSITIVE_INFINITY }: AuditOptions,
   report: Report,
-): Checkpoint[] {
-  const due: Checkpoint[] = [];
+): Due[] {
+  const due: Due[] = [];
+  const witnessedAt = (note: string): number | undefined => {
+    const parsed = parseNote(note);
+    return parsed !== undefined && policy?.isWitnessed(parsed) === true
+      ? policy.witnessedAt(parsed)
+      : undefined;
+  };
   for (const { size, note } of stored) {
     if (size > upTo) continue;
-    const checked = verifyCheckpoint(note, key);
+    const checked = verifyWithAny(note, keys);
     if (!checked.ok) report('broken', size, `the checkpoint of size ${size} ${defects[checked.error]}`);
     else if (checked.value.size !== size) {
       report('broken', size, `the checkpoint of size ${size} is one of size ${checked.value.size}`);
-    } else due.push(checked.value);
+    } else due.push({ ...checked.value, witnessedAt: witnessedAt(note) });
   }
   if (known !== undefined) {
-    const checked = verifyCheckpoint(known, key);
-    if (checked.ok) due.push(checked.value);
+    const checked = verifyWithAny(known, keys);
+    if (checked.ok) due.push({ ...checked.value, witnessedAt: witnessedAt(known) });
     else report('unclear', 0, `the given checkpoint ${defects[checked.error]}`);
   }
   return due.sort((a, b) => a.size - b.size);
+}
+
+function verifyWithAny(note: string, keys: readonly VerifierKey[]): ReturnType<typeof verifyCheckpoint> {
+  const [first, ...others] = keys.map((key) => verifyCheckpoint(note, key));
+  if (first === undefined) return err('not_signed');
+  return first.ok ? first : (others.find(({ ok }) => ok) ?? first);
 }
 
 const defects: Readonly<Record<CheckpointDefect, string>> = {

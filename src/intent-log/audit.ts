@@ -1,6 +1,6 @@
 import { createPairingCheck, type OpenIntent, type RequestCounts } from './audit-pairing.ts';
 import { createStrandCheck } from './audit-strands.ts';
-import { type AuditOptions, createTreeCheck } from './audit-tree.ts';
+import { type AuditOptions, createTreeCheck, type WitnessedHead } from './audit-tree.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { Finding, Report } from './finding.ts';
 import type { LogSource } from './log-source.ts';
@@ -21,6 +21,8 @@ export type AuditReport = {
   readonly records: number;
   /** The newest checkpoint whose signature and root hold. */
   readonly checkpoint?: Checkpoint;
+  /** The newest of those that a quorum of the policy's witnesses has cosigned. */
+  readonly witnessed?: WitnessedHead;
   readonly counts: RequestCounts;
   /** Intents without an outcome: under way, or cut short by a crash that no start has cleared up yet. */
   readonly open: readonly OpenIntent[];
@@ -62,12 +64,12 @@ export function auditLog(source: LogSource, options: AuditOptions): AuditReport 
     records++;
     expected = idx + 1;
   }
-  const checkpoint = tree.finish(expected);
+  const heads = tree.finish(expected);
   return {
     verdict: verdictOf(findings),
     findings,
     records,
-    ...(checkpoint === undefined ? {} : { checkpoint }),
+    ...heads,
     counts: pairing.counts,
     open: pairing.open(),
   };

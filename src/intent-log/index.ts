@@ -1,6 +1,6 @@
 export { type AuditReport, auditLog } from './audit.ts';
 export type { OpenIntent, RequestCounts } from './audit-pairing.ts';
-export type { AuditOptions } from './audit-tree.ts';
+export type { AuditOptions, WitnessedHead } from './audit-tree.ts';
 export {
   buildCausalTree,
   type CausalCall,
@@ -13,11 +13,11 @@ export {
   type CheckpointDefect,
   type CheckpointSigner,
   createCheckpointSigner,
-  isOrigin,
+  parseCheckpoint,
   parseVerifierKey,
-  type VerifierKey,
   verifyCheckpoint,
 } from './checkpoint.ts';
+export { type Cosigner, cosignedAt, createCosigner, parseWitnessKey } from './cosignature.ts';
 export { decodeRecord, type RecordDefect } from './decode-record.ts';
 export {
   type EncodedBody,
@@ -45,6 +45,7 @@ export {
   verifyConsistency,
   verifyInclusion,
 } from './merkle.ts';
+export { type LedgerEntry, parseLedgerEntry, type Reconciliation, reconcile } from './reconcile.ts';
 export {
   type Actor,
   type BootRecord,
@@ -67,3 +68,22 @@ export {
   type ToolPinRecord,
 } from './record.ts';
 export { type Field, type FieldKind, RECORD_FIELDS } from './record-fields.ts';
+export { type RecordHeader, scanHeader } from './record-header.ts';
+export { isKeyName, parseNote, parseSignatures, type VerifierKey } from './signed-note.ts';
+export { growTiles, hashesOfTiles, type ReadTile, TILE_WIDTH, type Tile, tilePath } from './tiles.ts';
+export { parseTlogPolicy, type TlogPolicy, type Witness } from './tlog-policy.ts';
+export {
+  formatTlogProof,
+  type ProofDefect,
+  parseTlogProof,
+  type TlogProof,
+  verifyTlogProof,
+} from './tlog-proof.ts';
+export { consistencyPath, inclusionPath, rangeHash, type SubtreeHashes } from './tree-proofs.ts';
+export {
+  type AddCheckpoint,
+  formatAddCheckpoint,
+  judgeCheckpoint,
+  parseAddCheckpoint,
+  type WitnessRefusal,
+} from './witness.ts';

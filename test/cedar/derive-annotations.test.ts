@@ -127,15 +127,36 @@ describe('lying annotations', () => {
 
 describe('any definition', () => {
   it('gets annotations, and never throws', () => {
-    const word = fc.constantFrom('send', 'get', 'to', 'url', 'body', 'properties', '__proto__', 'constructor', 'type');
+    const word = fc.constantFrom(
+      'send',
+      'get',
+      'to',
+      'url',
+      'body',
+      'properties',
+      '__proto__',
+      'constructor',
+      'type',
+    );
     const anything = fc.letrec((tie) => ({
       value: fc.oneof(
         { maxDepth: 6 },
-        fc.constantFrom<JsonObject | string | number | boolean | null>('string', 'object', 'array', null, true, 3),
+        fc.constantFrom<JsonObject | string | number | boolean | null>(
+          'string',
+          'object',
+          'array',
+          null,
+          true,
+          3,
+        ),
         fc.array(tie('value'), { maxLength: 4 }),
-        fc.dictionary(fc.oneof(word, fc.constantFrom('inputSchema', 'items', 'anyOf', 'enum', 'format')), tie('value'), {
-          maxKeys: 4,
-        }),
+        fc.dictionary(
+          fc.oneof(word, fc.constantFrom('inputSchema', 'items', 'anyOf', 'enum', 'format')),
+          tie('value'),
+          {
+            maxKeys: 4,
+          },
+        ),
       ),
     })).value;
     fc.assert(

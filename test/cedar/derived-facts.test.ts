@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/base/index.ts';
-import type { ToolAnnotations } from '../../src/cedar/index.ts';
 import { derivedFacts } from '../../src/cedar/derived-facts.ts';
+import type { ToolAnnotations } from '../../src/cedar/index.ts';
 
 const ANNOTATIONS: ToolAnnotations = {
   effect: 'write',

@@ -16,7 +16,8 @@ import {
 
 const pdp = pdpFor(PERMIT_ALL);
 const PAY = { to: 'DE02', amount: 50, currency: 'EUR' };
-const runWith = (intent: Partial<DeclaredIntent>) => runOf({ intent: { purpose: 'triage-inbox', ...intent } });
+const runWith = (intent: Partial<DeclaredIntent>) =>
+  runOf({ intent: { purpose: 'triage-inbox', ...intent } });
 const decide = (
   intent: Partial<DeclaredIntent>,
   name: string,
@@ -111,7 +112,9 @@ describe('what policies read of an intent', () => {
     const ask = (...intents: [Partial<DeclaredIntent>, ...Partial<DeclaredIntent>[]]) => {
       const [self, ...others] = intents;
       return outcome(
-        needs.decide(toolCall('pay/transfer', PAY, { caller: callerOf(runWith(self), ...others.map(runWith)) })),
+        needs.decide(
+          toolCall('pay/transfer', PAY, { caller: callerOf(runWith(self), ...others.map(runWith)) }),
+        ),
       );
     };
     expect(ask({ capabilities: ['pay'] })).toBe('permit');
@@ -126,15 +129,21 @@ describe('what policies read of an intent', () => {
       CATALOGUE,
     );
     const run = runWith({ capabilities: ['launch-rockets'] });
-    expect(outcome(reads.decide(toolCall('pay/transfer', PAY, { caller: callerOf(run) })))).toBe('pdp_failed');
+    expect(outcome(reads.decide(toolCall('pay/transfer', PAY, { caller: callerOf(run) })))).toBe(
+      'pdp_failed',
+    );
   });
 
   it('in a policy is checked for typos', () => {
     expect(() =>
-      pdpFor('@id("p") permit(principal, action, resource) when { context.intent.capabilities.contains(Sallyport::Capability::"pays") };'),
+      pdpFor(
+        '@id("p") permit(principal, action, resource) when { context.intent.capabilities.contains(Sallyport::Capability::"pays") };',
+      ),
     ).toThrow(/pays/);
     expect(() =>
-      pdpFor('@id("p") permit(principal, action in Sallyport::Action::"call", resource) when { context.tool.sink == Sallyport::Sink::"extrenal" };'),
+      pdpFor(
+        '@id("p") permit(principal, action in Sallyport::Action::"call", resource) when { context.tool.sink == Sallyport::Sink::"extrenal" };',
+      ),
     ).toThrow(/extrenal/);
   });
 });

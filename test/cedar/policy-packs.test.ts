@@ -57,7 +57,14 @@ const deep = (depth: number) => ({ caller: callerOf(runOf({ depth })) });
 const monday = (hour: number) => ({ now: Date.UTC(2026, 0, 5, hour) });
 
 function carrying(labels: readonly string[]): Explanation {
-  const facts = { worst: 'none', address: 'none', identifier: 'none', content: 'none', sources: [], labels } as const;
+  const facts = {
+    worst: 'none',
+    address: 'none',
+    identifier: 'none',
+    content: 'none',
+    sources: [],
+    labels,
+  } as const;
   return { facts, arguments: [] };
 }
 
@@ -86,7 +93,12 @@ const PACKS: Record<string, Row[]> = {
     [
       'forbid',
       ['environments.resources'],
-      methodCall('mail', 'resources/read', { uri: 'x:y' }, { caller: callerOf(runOf({ environment: 'dev' })) }),
+      methodCall(
+        'mail',
+        'resources/read',
+        { uri: 'x:y' },
+        { caller: callerOf(runOf({ environment: 'dev' })) },
+      ),
     ],
   ],
   'owner-required': [
@@ -156,7 +168,9 @@ describe.each(Object.entries(PACKS))('the pack %s', (name, rows) => {
   });
 
   it('is tried with every policy it has', () => {
-    const ids = sourcesOf(name).flatMap(({ text }) => [...text.matchAll(/@id\("(.+?)"\)/g)].map(([, id]) => id));
+    const ids = sourcesOf(name).flatMap(({ text }) =>
+      [...text.matchAll(/@id\("(.+?)"\)/g)].map(([, id]) => id),
+    );
     expect([...new Set(rows.flatMap(([, policies]) => policies))].sort()).toEqual(ids.sort());
   });
 });

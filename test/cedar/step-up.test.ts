@@ -19,7 +19,13 @@ const approvalOf = (over: Partial<Approval> = {}): Approval => ({
 });
 
 describe('an ask', () => {
-  const pdp = pdpFor(PERMIT_ALL + ASK('context.args has amount && context.args.amount.greaterThan(decimal("100.0"))'));
+  const pdp = pdpFor(
+    PERMIT_ALL +
+      ASK('context.args.amount.greaterThan(decimal("100.0"))').replace(
+        'principal, action,',
+        'principal, action == Sallyport::Action::"pay/transfer",',
+      ),
+  );
 
   it('is what an approval of this very call lifts, and names it', () => {
     const decision = pdp.decide(pay());
@@ -96,9 +102,9 @@ describe('nobody is asked', () => {
   });
 
   it('when no permit matches', () => {
-    expect(decide(ASK('true') + '@id("p") permit(principal, action, resource) when { context.run.calls > 5 };')).toMatchObject(
-      { effect: 'forbid', code: 'not_permitted', policies: ['ask'] },
-    );
+    expect(
+      decide(`${ASK('true')}@id("p") permit(principal, action, resource) when { context.run.calls > 5 };`),
+    ).toMatchObject({ effect: 'forbid', code: 'not_permitted', policies: ['ask'] });
   });
 
   it('when an approval itself is in the way', () => {
@@ -113,12 +119,16 @@ describe('nobody is asked', () => {
     const child = runOf({ parent: parent.id, depth: 1 });
     const policies =
       PERMIT_ALL + ASK('true') + FORBID('context.intent.purpose == Sallyport::Purpose::"monthly-payout"');
-    expect(decide(policies, { caller: callerOf(child, parent) })).toMatchObject({ code: 'forbidden_by_policy' });
+    expect(decide(policies, { caller: callerOf(child, parent) })).toMatchObject({
+      code: 'forbidden_by_policy',
+    });
     expect(decide(PERMIT_ALL + ASK('true'), { caller: callerOf(child, parent) }).effect).toBe('ask');
   });
 
   it('when a policy errs', () => {
-    expect(decide(PERMIT_ALL + ASK('true') + FORBID('9223372036854775807 + context.run.calls + 1 > 0'))).toMatchObject({
+    expect(
+      decide(PERMIT_ALL + ASK('true') + FORBID('9223372036854775807 + context.run.calls + 1 > 0')),
+    ).toMatchObject({
       code: 'pdp_failed',
     });
   });
@@ -156,9 +166,17 @@ it('an approval lifts no forbid that does not say so', () => {
 
 it('a cached decision is not that of a call whose values come from elsewhere', () => {
   const pdp = pdpFor(
-    PERMIT_ALL + '@id("f") @reason("r") forbid(principal, action, resource) when { context has provenance && context.provenance.address == "unknown" };',
+    PERMIT_ALL +
+      '@id("f") @reason("r") forbid(principal, action, resource) when { context has provenance && context.provenance.address == "unknown" };',
   );
-  const facts = { worst: 'request', address: 'request', identifier: 'none', content: 'none', sources: [], labels: [] } as const;
+  const facts = {
+    worst: 'request',
+    address: 'request',
+    identifier: 'none',
+    content: 'none',
+    sources: [],
+    labels: [],
+  } as const;
   const known: Explanation = { facts, arguments: [] };
   expect(outcome(pdp.decide({ ...pay(), provenance: known }))).toBe('permit');
   expect(outcome(pdp.decide(pay()))).toBe('forbidden_by_policy');

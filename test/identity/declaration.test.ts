@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { decodeJwt } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/base/index.ts';
-import { createAgentRegistry } from '../../src/identity/index.ts';
 import {
   ceilingOfIntent,
   type Declaration,
@@ -10,6 +9,7 @@ import {
   declareWithin,
   parseDeclaration,
 } from '../../src/identity/declaration.ts';
+import { createAgentRegistry } from '../../src/identity/index.ts';
 import { inferCapabilities } from '../../src/identity/infer-capabilities.ts';
 import { parseIntentDetails } from '../../src/identity/intent-details.ts';
 import { createAgentKey } from '../support/agent-key.ts';
@@ -63,7 +63,10 @@ describe('a declared intent', () => {
     ['too many capabilities', { capabilities: Array.from({ length: 65 }, (_, i) => `c${i}`) }],
     ['an empty addressee', { addressees: [' '] }],
     ['an addressee with a control character', { addressees: ['a\u0000b'] }],
-    ['more than a token can carry', { sources: Array.from({ length: 60 }, (_, i) => `${i}${'x'.repeat(60)}`) }],
+    [
+      'more than a token can carry',
+      { sources: Array.from({ length: 60 }, (_, i) => `${i}${'x'.repeat(60)}`) },
+    ],
     ['a limit nobody knows', { limits: { amount: 5 } }],
     ['a negative limit', { limits: { amounts: { amount: -1 } } }],
     ['a limit that is no number', { limits: { amounts: { amount: '5' } } }],
@@ -143,17 +146,21 @@ describe('what is declared under a ceiling', () => {
     const within = (address: string) =>
       declareWithin({ capabilities: [], addressees: ['@example.org'] }, { addressees: [address] }).ok;
     expect(within('ada@example.org')).toBe(true);
-    for (const address of ['ada@sub.example.org', 'ada@evil.example@example.org', '@example.org.evil', 'example.org'])
+    for (const address of [
+      'ada@sub.example.org',
+      'ada@evil.example@example.org',
+      '@example.org.evil',
+      'example.org',
+    ])
       expect(within(address), address).toBe(false);
   });
 });
 
 describe('capabilities inferred from a task', () => {
   it('are those whose words it has, as far as the ceiling goes', () => {
-    expect(inferCapabilities('Please PAY the bill and e-mail Ada.', ['pay', 'send-message', 'delete'])).toEqual([
-      'pay',
-      'send-message',
-    ]);
+    expect(
+      inferCapabilities('Please PAY the bill and e-mail Ada.', ['pay', 'send-message', 'delete']),
+    ).toEqual(['pay', 'send-message']);
     expect(inferCapabilities('Please pay the bill', ['delete'])).toEqual([]);
     expect(inferCapabilities('Repayment deleted', ['pay', 'delete'])).toEqual([]);
   });
@@ -202,9 +209,13 @@ describe('a root run', () => {
     const { token, run } = await open({ capabilities: ['pay'], addressees: ['ada'], task: 'secret words' });
     expect(run?.intent).toMatchObject({ capabilities: ['pay'], limits: { amounts: { amount: 100 } } });
     expect(decodeJwt(token.access_token)).toMatchObject({
-      authorization_details: [{ capabilities: ['pay'], addressees: ['ada'], task_digest: sha256('secret words') }],
+      authorization_details: [
+        { capabilities: ['pay'], addressees: ['ada'], task_digest: sha256('secret words') },
+      ],
     });
-    expect(JSON.stringify([decodeJwt(token.access_token), run, token.authorization_details])).not.toContain('secret');
+    expect(JSON.stringify([decodeJwt(token.access_token), run, token.authorization_details])).not.toContain(
+      'secret',
+    );
   });
 
   it('has no capability that it did not declare, and infers none without a task', async () => {
@@ -217,11 +228,14 @@ describe('a root run', () => {
     expect(run?.intent).toMatchObject({ capabilities: ['pay'], inferred: true });
   });
 
-  it.each([{ purpose: 'report' }, { strict: true }])('infers nothing when it is strict: %j', async (intent) => {
-    const { run } = await setup().open({ task: 'pay the bill', ...intent });
-    expect(run?.intent).toMatchObject({ strict: true });
-    expect(run?.intent).not.toHaveProperty('capabilities');
-  });
+  it.each([{ purpose: 'report' }, { strict: true }])(
+    'infers nothing when it is strict: %j',
+    async (intent) => {
+      const { run } = await setup().open({ task: 'pay the bill', ...intent });
+      expect(run?.intent).toMatchObject({ strict: true });
+      expect(run?.intent).not.toHaveProperty('capabilities');
+    },
+  );
 
   it.each([
     { capabilities: ['delete'] },
@@ -279,7 +293,9 @@ describe('an intent widened by a child', () => {
 
   it('is refused when a child redeems its grant', async () => {
     const { redeem } = await family({ capabilities: ['pay', 'send-message'] });
-    expect(await redeem({ capabilities: ['pay'] }, { capabilities: ['pay', 'send-message'] })).toMatchObject(REFUSED);
+    expect(await redeem({ capabilities: ['pay'] }, { capabilities: ['pay', 'send-message'] })).toMatchObject(
+      REFUSED,
+    );
     expect(await redeem({ capabilities: ['pay'] }, { addressees: ['eve'] })).toMatchObject(REFUSED);
   });
 

@@ -29,7 +29,7 @@ function writtenLog(callsPerRun = 6): LogInMemory {
   return log;
 }
 
-const audit = (log: LogInMemory): AuditReport => auditLog(log, { key: log.key });
+const audit = (log: LogInMemory): AuditReport => auditLog(log, { keys: [log.key] });
 
 function change(log: LogInMemory, idx: number, edit: (text: string) => string): void {
   const record = log.stored[idx];
@@ -78,13 +78,13 @@ describe('the audit of an untouched log', () => {
   it('cannot decide about records that no checkpoint covers, and says from where', () => {
     const log = writtenLog();
     const size = log.stored.length;
-    log.append(runClose(newRun()));
+    log.append({ type: 'boot', version: '0.1.0', config: 'digest' });
     const report = audit(log);
     expect(report).toMatchObject({ verdict: 'undecided', checkpoint: { size } });
     expect(report.findings).toEqual([
       { kind: 'unclear', idx: size, what: `record ${size} is not covered by any checkpoint yet` },
     ]);
-    expect(auditLog(log, { key: log.key, upTo: size }).verdict).toBe('verified');
+    expect(auditLog(log, { keys: [log.key], upTo: size }).verdict).toBe('verified');
   });
 
   it('cannot decide about a version it does not know', () => {
@@ -183,7 +183,7 @@ describe('the audit finds, without the signing key', () => {
     log.stored.length = earlier;
     log.notes.length = 1;
     expect(audit(log).verdict).toBe('verified'); // nothing inside the log can tell
-    const report = auditLog(log, { key: log.key, known });
+    const report = auditLog(log, { keys: [log.key], known });
     expect(report.verdict).toBe('failed');
     expect(report.findings[0]?.idx).toBe(earlier);
   });
@@ -198,12 +198,12 @@ describe('the audit finds, without the signing key', () => {
     }
     expect(audit(forged).verdict).toBe('verified'); // with the stolen key nothing inside the log can tell
     const known = log.notes[0]?.note ?? '';
-    expect(auditLog(forged, { key: forged.key, known })).toMatchObject({ verdict: 'failed' });
+    expect(auditLog(forged, { keys: [forged.key], known })).toMatchObject({ verdict: 'failed' });
   });
 
   it('a checkpoint of another log or key', () => {
     const log = writtenLog();
-    const stranger = auditLog(log, { key: writtenLog().key });
+    const stranger = auditLog(log, { keys: [writtenLog().key] });
     expect(stranger.verdict).toBe('failed');
     expect(namedIn(stranger)).toContain('is not signed with the given key');
   });
@@ -266,4 +266,65 @@ it('keeps the first findings only, so that a ruined log does not drown the reade
   const log = writtenLog(40);
   for (let i = 0; i < log.stored.length; i++) change(log, i, (text) => text.replace('{"v"', '{"w"'));
   expect(audit(log).findings).toHaveLength(20);
+});
+
+describe('the audit finds in a log that was signed as it is', () => {
+  const found = (write: (log: LogInMemory, run: RunId) => void): AuditReport => {
+    const log = new LogInMemory();
+    const run = newRun();
+    log.append(runOpen(run));
+    write(log, run);
+    log.sign();
+    return audit(log);
+  };
+
+  it('a call that is refused twice', () => {
+    const call = newCall();
+    const report = found((log, run) => {
+      log.append(refusal(run, call));
+      log.append(refusal(run, call));
+    });
+    expect(report).toMatchObject({ verdict: 'failed', findings: [{ idx: 2 }] });
+  });
+
+  it('a call id that is used again after its outcome', () => {
+    const call = newCall();
+    const report = found((log, run) => {
+      log.append(outcome(run, call, log.append(intent(run, call))));
+      log.append(intent(run, call));
+    });
+    expect(report).toMatchObject({ verdict: 'failed', findings: [{ idx: 3 }] });
+    expect(report.findings[0]?.what).toContain('decided before');
+  });
+
+  it('a refusal of a call that had its outcome', () => {
+    const call = newCall();
+    const report = found((log, run) => {
+      log.append(outcome(run, call, log.append(intent(run, call))));
+      log.append(refusal(run, call));
+    });
+    expect(report).toMatchObject({ verdict: 'failed', findings: [{ idx: 3 }] });
+  });
+
+  it('an intent after the end of its run, but no outcome or refusal that comes late', () => {
+    const [late, call] = [newCall(), newCall()];
+    const report = found((log, run) => {
+      const leaf = log.append(intent(run, late));
+      log.append(runClose(run));
+      log.append(outcome(run, late, leaf, { status: 'cancelled' }));
+      log.append(refusal(run, newCall()));
+      log.append(intent(run, call));
+    });
+    expect(report).toMatchObject({ verdict: 'failed', findings: [{ idx: 5 }] });
+  });
+
+  it('a second end, a second beginning, and records of a run that was never issued', () => {
+    const report = found((log, run) => {
+      log.append(runClose(run));
+      log.append(runClose(run));
+      log.append(runOpen(run));
+      log.append(refusal(newRun(), newCall()));
+    });
+    expect(report.findings.map(({ idx }) => idx)).toEqual([2, 3, 4]);
+  });
 });

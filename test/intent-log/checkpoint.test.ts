@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   EMPTY_ROOT,
-  isOrigin,
+  isKeyName,
   parseVerifierKey,
   type VerifierKey,
   verifyCheckpoint,
@@ -81,8 +81,8 @@ describe('a verifier key', () => {
   });
 
   it('names an origin without spaces, plus signs and control characters', () => {
-    expect(isOrigin('agents.example.org/log')).toBe(true);
-    for (const bad of ['', 'a b', 'a+b', 'a\nb', 'a\u0000']) expect(isOrigin(bad)).toBe(false);
+    expect(isKeyName('agents.example.org/log')).toBe(true);
+    for (const bad of ['', 'a b', 'a+b', 'a\nb', 'a\u0000']) expect(isKeyName(bad)).toBe(false);
   });
 });
 

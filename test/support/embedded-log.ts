@@ -28,7 +28,7 @@ export function auditFolder(folder: string): AuditReport {
   const key = parseVerifierKey(reader.verifierKey ?? '');
   if (key === undefined) throw new Error('no public key');
   const known = reader.publishedCheckpoint();
-  return auditLog(reader, { key, ...(known === undefined ? {} : { known }) });
+  return auditLog(reader, { keys: [key], ...(known === undefined ? {} : { known }) });
 }
 
 /** Changes the file of a closed log behind its back. */

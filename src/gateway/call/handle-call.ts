@@ -15,6 +15,8 @@ import { releaseAnswer } from './release-answer.ts';
 import { type Call, eraOf, resolveCall } from './resolve-call.ts';
 import { enter, type UnderWay } from './under-way.ts';
 
+const RUN_OVER = { reason: 'run_refused', refusal: 'run_over' } as const;
+
 /**
  * The way of a call: every request of every agent goes through here, top to bottom, and nowhere else.
  * Rejects when the log or another store fails; the caller answers 503 and nothing has left the gateway
@@ -65,7 +67,12 @@ export async function carryOut(request: KnownRequest, deps: CallDeps): Promise<C
       const isToolCall = call.target.kind === 'tool';
       return await refuse(call, { step: 'decide', decision, isToolCall, era: eraOf(call) }, deps);
     }
-    intent = await recordIntent(call, decision, provenance, deps);
+    intent = await recordIntent(call, decision, { provenance, signal: underWay.signal }, deps);
+    if (intent === undefined) {
+      await underWay.count({ kind: 'refused' });
+      underWay.leave();
+      return await refuse(call, { step: 'authenticate', failure: RUN_OVER }, deps);
+    }
     const credential = mintCredential(call, decision, intent, deps);
     const answer = await forward(call, credential, underWay.signal, deps);
     return await releaseAnswer({ call, intent, credential, underWay }, answer, deps);

@@ -7,6 +7,8 @@ export type InFlight = {
   enter(chain: Chain, agentGone: AbortSignal): { readonly signal: AbortSignal; readonly leave: () => void };
   /** Aborts every request and stream of a run. Its descendants are runs of their own. */
   abortRun(run: RunId): void;
+  /** Is the run of this signal over, rather than its agent gone? */
+  isOver(signal: AbortSignal): boolean;
   /** How many requests are under way. */
   readonly size: number;
 };
@@ -43,6 +45,8 @@ export function createInFlight(): InFlight {
       if (over.size > REMEMBERED_ENDS) over.delete(over.values().next().value ?? run);
       for (const controller of byRun.get(run) ?? []) controller.abort(RUN_OVER);
     },
+
+    isOver: ({ reason }) => reason === RUN_OVER,
 
     get size() {
       return size;

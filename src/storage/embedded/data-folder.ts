@@ -13,6 +13,8 @@ export type DataFolder = {
   readonly index: string;
   /** The newest checkpoint as a file, to be copied to where the gateway's host cannot write. */
   readonly checkpoint: string;
+  /** The newest checkpoint that a witness has cosigned. */
+  readonly cosigned: string;
   readonly verifierKey: string;
   readonly keys: string;
 };
@@ -24,6 +26,7 @@ export function dataFolderAt(path: string): DataFolder {
     log: join(path, 'log.db'),
     index: join(path, 'index.db'),
     checkpoint: join(path, 'checkpoint'),
+    cosigned: join(path, 'checkpoint.cosigned'),
     verifierKey: join(path, 'log-public-key'),
     keys: join(path, 'keys'),
   };

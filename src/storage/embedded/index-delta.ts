@@ -23,6 +23,9 @@ export type IndexDelta = {
   /** Calls with an outcome in this stretch and the intent before it. */
   readonly settled: Set<CallId>;
   readonly proofs: string[];
+  /** Leaf hashes of the stretch, from index `from` on: they make the tiles of the tree grow. */
+  readonly from: number;
+  readonly leaves: Hash[];
 };
 
 export function emptyDelta(next: number, leaf: Hash): IndexDelta {
@@ -38,6 +41,8 @@ export function emptyDelta(next: number, leaf: Hash): IndexDelta {
     openIntents: new Map(),
     settled: new Set(),
     proofs: [],
+    from: next,
+    leaves: [],
   };
 }
 
@@ -45,6 +50,7 @@ export function emptyDelta(next: number, leaf: Hash): IndexDelta {
 export function addToDelta(delta: IndexDelta, record: LogRecord, leaf: Hash): void {
   delta.next = record.idx + 1;
   delta.leaf = leaf;
+  delta.leaves.push(leaf);
   delta.at = record.at;
   addToStrand(delta, record, leaf);
   switch (record.type) {

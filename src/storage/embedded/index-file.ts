@@ -3,8 +3,11 @@ import { DatabaseSync } from 'node:sqlite';
 import { folderError, makePrivateFile } from './data-folder.ts';
 import { isSqliteError, SQLITE_CORRUPT, SQLITE_NOTADB } from './sqlite.ts';
 
+/** How long a proof of possession stays in the index, in milliseconds; longer than any proof is accepted. */
+export const PROOF_MEMORY = 600_000;
+
 /** Changes with every change of the tables or of what they mean; an index of another format is rebuilt. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 const SCHEMA = `
 CREATE TABLE cursor (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL, leaf TEXT NOT NULL) STRICT;
@@ -25,6 +28,7 @@ CREATE TABLE tree_labels (root TEXT NOT NULL, label TEXT NOT NULL, PRIMARY KEY (
 CREATE TABLE open_intents (call TEXT PRIMARY KEY, idx INTEGER NOT NULL, run TEXT NOT NULL, leaf TEXT NOT NULL) STRICT;
 CREATE TABLE proofs (at INTEGER NOT NULL, list TEXT NOT NULL) STRICT;
 CREATE INDEX proofs_by_time ON proofs (at);
+CREATE TABLE tiles (level INTEGER NOT NULL, n INTEGER NOT NULL, hashes BLOB NOT NULL, PRIMARY KEY (level, n)) STRICT, WITHOUT ROWID;
 INSERT INTO cursor (id, next, leaf) VALUES (1, 0, '');
 PRAGMA user_version=${FORMAT};
 `;

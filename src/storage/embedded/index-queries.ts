@@ -1,8 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { CallId, RunId } from '../../base/index.ts';
 import { parseDeclaration, type Run, type RunState } from '../../identity/index.ts';
-import type { Hash, RunOpenRecord } from '../../intent-log/index.ts';
-import { PROOF_MEMORY } from './index-writes.ts';
+import type { Hash, ReadTile, RunOpenRecord } from '../../intent-log/index.ts';
+import { PROOF_MEMORY } from './index-file.ts';
 
 /** An intent without an outcome, with what its outcome must name. */
 export type OpenIntentRow = {
@@ -76,6 +76,12 @@ export function readRoot(db: DatabaseSync, run: RunId): RunId | undefined {
 export function readStrand(db: DatabaseSync, strand: string): number[] {
   const rows = db.prepare('SELECT list FROM strand_records WHERE strand = ? ORDER BY first').all(strand);
   return rows.flatMap((row) => JSON.parse(String(row['list'])) as number[]);
+}
+
+/** The tiles of the tree over what the index has taken in. */
+export function tilesOf(db: DatabaseSync): ReadTile {
+  const read = db.prepare('SELECT hashes FROM tiles WHERE level = ? AND n = ?');
+  return (level, n) => read.get(level, n)?.['hashes'] as Uint8Array | undefined;
 }
 
 /** A run as its first record describes it. */

@@ -1,8 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { growTiles } from '../../intent-log/index.ts';
 import type { IndexDelta } from './index-delta.ts';
-
-/** How long a proof of possession stays in the index, in milliseconds; longer than any proof is accepted. */
-export const PROOF_MEMORY = 600_000;
+import { PROOF_MEMORY } from './index-file.ts';
+import { tilesOf } from './index-queries.ts';
 
 /** Writes what a stretch of the log changes. The caller wraps it in a transaction. */
 export function writeDelta(db: DatabaseSync, delta: IndexDelta): void {
@@ -11,6 +11,7 @@ export function writeDelta(db: DatabaseSync, delta: IndexDelta): void {
   writeLabels(db, delta);
   writeIntents(db, delta);
   writeProofs(db, delta);
+  writeTiles(db, delta);
   db.prepare('UPDATE cursor SET next = ?, leaf = ?').run(delta.next, delta.leaf);
 }
 
@@ -52,6 +53,11 @@ function writeIntents(db: DatabaseSync, { openIntents, settled }: IndexDelta): v
   for (const call of settled) settle.run(call);
   const open = db.prepare('INSERT OR REPLACE INTO open_intents (call, idx, run, leaf) VALUES (?, ?, ?, ?)');
   for (const [call, { idx, run, leaf }] of openIntents) open.run(call, idx, run, leaf);
+}
+
+function writeTiles(db: DatabaseSync, { from, leaves }: IndexDelta): void {
+  const put = db.prepare('INSERT OR REPLACE INTO tiles (level, n, hashes) VALUES (?, ?, ?)');
+  for (const { level, n, hashes } of growTiles(from, leaves, tilesOf(db))) put.run(level, n, hashes);
 }
 
 /** All proofs of a stretch share the time of its last record: remembered too long rather than too short. */

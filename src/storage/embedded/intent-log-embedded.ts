@@ -7,14 +7,16 @@ import {
   type EncodedBody,
   encodeBody,
   type IntentLog,
-  isOrigin,
+  isKeyName,
   type Receipt,
   type RecordBody,
 } from '../../intent-log/index.ts';
 import type { LogState } from './index-queries.ts';
 import {
+  type Answer,
   type AnswerTo,
   type FromWorker,
+  type Growth,
   LEAF_LENGTH,
   type Question,
   type ToWorker,
@@ -45,6 +47,10 @@ export interface EmbeddedLog extends IntentLog {
   state(): Promise<LogState>;
   /** Has a run of this agent ever had this key? */
   keyWasUsed(agent: AgentName, key: KeyThumbprint): Promise<boolean>;
+  /** Signs what is written and proves that the log has only grown since a size; undefined when it is smaller. */
+  growth(since: number): Promise<Growth | undefined>;
+  /** Keeps verified cosignature lines with the checkpoint of a size; false when there is no such checkpoint. */
+  keepCosignatures(size: number, lines: string): Promise<boolean>;
 }
 
 const APPEND_TIMEOUT = 2000;
@@ -58,7 +64,7 @@ type Waiting = {
 };
 
 type Asked = {
-  readonly resolve: (value: LogState | boolean) => void;
+  readonly resolve: (value: Answer) => void;
   readonly reject: (error: Error) => void;
 };
 
@@ -68,7 +74,7 @@ type Asked = {
  */
 export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<EmbeddedLog> {
   const { folder, origin, checkpointEveryMs, now } = options;
-  if (!isOrigin(origin)) throw new TypeError('origin must be a name without spaces and plus signs');
+  if (!isKeyName(origin)) throw new TypeError('origin must be a name without spaces and plus signs');
   const settings: WorkerSettings = { folder, origin, checkpointEveryMs, now: now() };
   const worker = startWorker(settings);
   const opened = await firstMessage(worker);
@@ -164,6 +170,14 @@ class WorkerLog implements EmbeddedLog {
     return this.#ask({ kind: 'keyWasUsed', agent, key });
   }
 
+  async growth(since: number): Promise<Growth | undefined> {
+    return this.#ask({ kind: 'growth', since });
+  }
+
+  async keepCosignatures(size: number, lines: string): Promise<boolean> {
+    return this.#ask({ kind: 'keepCosignatures', size, lines });
+  }
+
   /** Writes what is queued, signs a last checkpoint and lets go of the folder. */
   async [Symbol.asyncDispose](): Promise<void> {
     const isFirst = this.#closed === undefined;
@@ -234,7 +248,7 @@ class WorkerLog implements EmbeddedLog {
   #ask<Q extends Question>(question: Q): Promise<AnswerTo<Q>> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     const id = this.#questions++;
-    return new Promise<LogState | boolean>((resolve, reject) => {
+    return new Promise<Answer>((resolve, reject) => {
       this.#asked.set(id, { resolve, reject });
       this.#post({ op: 'ask', id, question });
     }) as Promise<AnswerTo<Q>>; // the worker answers each kind with its own type

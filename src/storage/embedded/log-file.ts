@@ -13,6 +13,7 @@ const WAL_PAGES = 8000;
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS records (idx INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS checkpoints (size INTEGER PRIMARY KEY, at INTEGER NOT NULL, note TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS cosigned (size INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS frontier (id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL, hashes TEXT NOT NULL) STRICT;
 PRAGMA user_version=${FORMAT};
 `;
@@ -106,6 +107,19 @@ export class LogFile implements Disposable {
         .prepare('INSERT OR REPLACE INTO frontier (id, size, hashes) VALUES (1, ?, ?)')
         .run(range.size, range.hashes.join(' '));
     });
+  }
+
+  /**
+   * Adds signature lines to the checkpoint of a size and keeps it for good, also when that one makes way for a
+   * newer one of its minute. Gives the whole note; undefined when no checkpoint of that size is there.
+   */
+  keepCosignatures(size: number, lines: string): string | undefined {
+    const of = (table: string) => this.#db.prepare(`SELECT note FROM ${table} WHERE size = ?`).get(size);
+    const note = (of('cosigned') ?? of('checkpoints'))?.['note'];
+    if (note === undefined) return undefined;
+    const cosigned = `${String(note)}${lines}`;
+    this.#db.prepare('INSERT OR REPLACE INTO cosigned (size, note) VALUES (?, ?)').run(size, cosigned);
+    return cosigned;
   }
 
   /** Moves what the WAL holds into the file, as far as readers allow. For idle moments. */

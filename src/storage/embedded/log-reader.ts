@@ -1,13 +1,17 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { type RunId, SallyportError } from '../../base/index.ts';
+import { parseRunId, type RunId, SallyportError } from '../../base/index.ts';
 import {
   decodeRecord,
+  hashesOfTiles,
+  inclusionPath,
   type LogRecord,
   type LogSource,
   leafHash,
   type StoredCheckpoint,
   type StoredRecord,
+  scanHeader,
+  type TlogProof,
 } from '../../intent-log/index.ts';
 import { type DataFolder, dataFolderAt, folderError } from './data-folder.ts';
 import { addToDelta, emptyDelta, type IndexDelta } from './index-delta.ts';
@@ -20,6 +24,7 @@ import {
   readStrand,
   readTree,
   runOf,
+  tilesOf,
 } from './index-queries.ts';
 import { corrupt } from './read-verified.ts';
 
@@ -38,6 +43,13 @@ export interface LogReader extends LogSource, Disposable {
   signedSize(): number;
   /** The newest runs, newest first. */
   runs(limit: number): LoggedRun[];
+  /** Where the records of a call or a run are, in log order; empty when the log has none. */
+  placesOf(id: string): number[];
+  /**
+   * The record at an index with the proof that it is in the newest checkpoint that the index covers. Undefined
+   * when it is not signed for yet. Nothing here is verified: `verifyTlogProof` does that.
+   */
+  prove(idx: number): { readonly bytes: Uint8Array; readonly proof: TlogProof } | undefined;
   /** Records of all runs in the delegation tree of a run, in log order; empty when the log has no such run. */
   tree(run: RunId): LogRecord[];
 }
@@ -89,8 +101,10 @@ class FileReader implements LogReader {
   }
 
   checkpoints(): StoredCheckpoint[] {
-    const rows = this.#log.prepare('SELECT size, note FROM checkpoints ORDER BY size').all();
-    return rows as unknown as StoredCheckpoint[];
+    const all = hasTable(this.#log, 'cosigned')
+      ? 'SELECT size, note FROM checkpoints UNION SELECT size, note FROM cosigned ORDER BY size'
+      : 'SELECT size, note FROM checkpoints ORDER BY size';
+    return this.#log.prepare(all).all() as unknown as StoredCheckpoint[];
   }
 
   publishedCheckpoint(): string | undefined {
@@ -129,12 +143,36 @@ class FileReader implements LogReader {
       if (root === undefined) return [];
       const runs = new Set(index === undefined ? [] : readTree(index, root));
       for (const opened of tail.opened.values()) if (opened.root === root) runs.add(opened.run);
-      return [...runs].flatMap((each) => [
-        ...(index === undefined ? [] : readStrand(index, each)),
-        ...(tail.strands.get(each)?.records ?? []),
-      ]);
+      return [...runs].flatMap((each) => placesIn(each, index, tail));
     });
     return places.sort((a, b) => a - b).map((idx) => this.#decodeAt(idx));
+  }
+
+  placesOf(id: string): number[] {
+    return this.#withTail((index, tail) => {
+      const run = parseRunId(id);
+      const ofRun = run === undefined ? [] : placesIn(run, index, tail);
+      return ofRun.length > 0 ? ofRun : this.#placesOfCall(id);
+    });
+  }
+
+  prove(idx: number): { readonly bytes: Uint8Array; readonly proof: TlogProof } | undefined {
+    return this.#withTail((index) => {
+      const [row] = this.#read.all(idx, 1) as unknown as [number, Uint8Array][];
+      const covered = index === undefined ? 0 : readCursor(index).next;
+      const signed = this.checkpoints().findLast(({ size }) => size <= covered);
+      if (index === undefined || signed === undefined || idx >= signed.size || row?.[0] !== idx)
+        return undefined;
+      const path = inclusionPath(idx, signed.size, hashesOfTiles(tilesOf(index)));
+      return { bytes: row[1], proof: { index: idx, path, checkpoint: signed.note } };
+    });
+  }
+
+  /** Calls are not indexed: reads the headers of all records, some microseconds each. */
+  #placesOfCall(call: string): number[] {
+    const places: number[] = [];
+    for (const { idx, bytes } of this.records(0)) if (scanHeader(bytes)?.call === call) places.push(idx);
+    return places;
   }
 
   [Symbol.dispose](): void {
@@ -160,6 +198,10 @@ class FileReader implements LogReader {
     if (row?.[0] !== idx) throw corrupt(`record ${idx} is missing`);
     return decode({ idx, bytes: row[1] });
   }
+}
+
+function placesIn(run: RunId, index: DatabaseSync | undefined, tail: IndexDelta): number[] {
+  return [...(index === undefined ? [] : readStrand(index, run)), ...(tail.strands.get(run)?.records ?? [])];
 }
 
 function decode({ idx, bytes }: StoredRecord): LogRecord {
@@ -192,6 +234,11 @@ function openIndex(path: string): DatabaseSync | undefined {
   }
   db?.close();
   return undefined;
+}
+
+/** A log written by an earlier version has no table for what witnesses say. */
+function hasTable(db: DatabaseSync, name: string): boolean {
+  return db.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?").get(name) !== undefined;
 }
 
 function readIfThere(path: string): string | undefined {

@@ -4,19 +4,20 @@ import {
   appendLeaf,
   type CheckpointSigner,
   type CompactRange,
+  consistencyPath,
   type Hash,
+  hashesOfTiles,
   leafHash,
   rootOf,
   sealRecord,
 } from '../../intent-log/index.ts';
 import type { DataFolder } from './data-folder.ts';
 import type { StrandHead } from './index-delta.ts';
-import type { LogState } from './index-queries.ts';
-import { readState } from './index-queries.ts';
+import { readState, tilesOf } from './index-queries.ts';
 import type { LogFile } from './log-file.ts';
 import type { LogIndex } from './log-index.ts';
 import { readVerified } from './read-verified.ts';
-import type { Question } from './worker-messages.ts';
+import type { Answer, Growth, Question } from './worker-messages.ts';
 
 /** Heads of strands kept in memory; older ones are asked of the index. */
 const MAX_HEADS = 50_000;
@@ -116,12 +117,12 @@ export class LogWriter {
     const note = this.#signer.sign({ size: this.#range.size, root: rootOf(this.#range) });
     this.#file.insertCheckpoint(this.#range, at, note);
     this.#signedSize = this.#range.size;
-    this.#publish(note);
+    this.#publish(note, this.#folder.checkpoint);
     this.#index.flush(); // after the checkpoint: what the index holds is always signed for
     if (this.#heads.size > MAX_HEADS) this.#heads.clear();
   }
 
-  answer(question: Question, at: number): LogState | boolean {
+  answer(question: Question, at: number): Answer {
     switch (question.kind) {
       case 'state':
         this.checkpoint(at);
@@ -129,7 +130,27 @@ export class LogWriter {
       case 'keyWasUsed':
         while (this.#pending.length > 0) this.absorb(1024);
         return this.#index.keyWasUsed(question.agent, question.key);
+      case 'growth':
+        this.checkpoint(at);
+        return this.#growthSince(question.since);
+      case 'keepCosignatures':
+        return this.#keepCosignatures(question.size, question.lines);
     }
+  }
+
+  /** Undefined when the log is smaller than that: then it is not the log that the witness saw. */
+  #growthSince(since: number): Growth | undefined {
+    const newest = this.#file.newestCheckpoint();
+    if (newest === undefined || since > newest.size) return undefined;
+    const hashes = hashesOfTiles(tilesOf(this.#index.db));
+    const proof = since === 0 ? [] : consistencyPath(since, newest.size, hashes);
+    return { ...newest, proof };
+  }
+
+  #keepCosignatures(size: number, lines: string): boolean {
+    const note = this.#file.keepCosignatures(size, lines);
+    if (note !== undefined) this.#publish(note, this.#folder.cosigned);
+    return note !== undefined;
   }
 
   /** Closes the files as they are, without a word more. For after an error. */
@@ -143,10 +164,10 @@ export class LogWriter {
   }
 
   /** The copy in a file of its own is for people to carry elsewhere; the log does not depend on it. */
-  #publish(note: string): void {
-    const draft = `${this.#folder.checkpoint}.new`;
+  #publish(note: string, path: string): void {
+    const draft = `${path}.new`;
     writeFileSync(draft, note);
-    renameSync(draft, this.#folder.checkpoint);
+    renameSync(draft, path);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { AgentName, CallId, ErrorCode } from '../../base/index.ts';
 import type { KeyThumbprint } from '../../identity/index.ts';
+import type { Hash } from '../../intent-log/index.ts';
 import type { LogState } from './index-queries.ts';
 
 /** What the log worker is started with. */
@@ -15,9 +16,22 @@ export type WorkerSettings = {
 /** A question to the index, and what its answer is. */
 export type Question =
   | { readonly kind: 'state'; readonly now: number }
-  | { readonly kind: 'keyWasUsed'; readonly agent: AgentName; readonly key: KeyThumbprint };
+  | { readonly kind: 'keyWasUsed'; readonly agent: AgentName; readonly key: KeyThumbprint }
+  /** What shows a witness that the log has only grown since a size; 0 for a witness that has seen nothing. */
+  | { readonly kind: 'growth'; readonly since: number }
+  /** Keeps the cosignature lines of witnesses with the checkpoint of a size; false when that one is gone. */
+  | { readonly kind: 'keepCosignatures'; readonly size: number; readonly lines: string };
 
-export type AnswerTo<Q extends Question> = Q extends { kind: 'state' } ? LogState : boolean;
+/** The newest checkpoint and the consistency proof from an older size to it. */
+export type Growth = { readonly size: number; readonly note: string; readonly proof: readonly Hash[] };
+
+export type AnswerTo<Q extends Question> = Q extends { kind: 'state' }
+  ? LogState
+  : Q extends { kind: 'growth' }
+    ? Growth | undefined
+    : boolean;
+
+export type Answer = LogState | Growth | boolean | undefined;
 
 export type ToWorker =
   /** Parallel arrays rather than objects: they are cloned faster. `at`: milliseconds since the epoch. */
@@ -35,7 +49,7 @@ export type FromWorker =
   | { readonly op: 'refused'; readonly code: ErrorCode | undefined; readonly message: string }
   /** The batch is durable. `leaves` holds the leaf hashes one after another, 43 characters each. */
   | { readonly op: 'appended'; readonly first: number; readonly leaves: string }
-  | { readonly op: 'answer'; readonly id: number; readonly value: LogState | boolean }
+  | { readonly op: 'answer'; readonly id: number; readonly value: Answer }
   | { readonly op: 'failed'; readonly message: string };
 
 /** Length of a base64url SHA-256 hash. */

@@ -23,7 +23,7 @@ export const CAPABILITY_WORDS = {
   ],
   'manage-access': [
     'share unshare permission permissions access password role grant revoke member members',
-    'share unshare permission permissions access password role grant revoke member members user users collaborator key token secret invite',
+    'share unshare permission permissions access password role grant revoke member members user users collaborator password key token secret invite',
   ],
   schedule: [
     'schedule reschedule calendar meeting appointment event events remind reminder participants',

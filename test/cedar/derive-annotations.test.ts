@@ -60,7 +60,7 @@ describe('annotations derived from the tools of public servers', () => {
     ['get_current_day', [], 'read none own -'],
     ['execute_sql', ['sql'], 'write external thirdParty run-code'],
     ['run_command', ['command'], 'write external thirdParty run-code'],
-    ['update_password', ['password'], 'write own thirdParty manage-access'],
+    ['update_password', ['password'], 'write external thirdParty manage-access'],
     ['share_file', ['file_id', 'email', 'permission'], 'write external thirdParty manage-access'],
     ['find_and_replace', ['path', 'text'], 'write own thirdParty -'],
     ['frobnicate', ['x'], 'write external thirdParty -'],

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/base/index.ts';
 import type { RunIntent } from '../../src/client/index.ts';
 import { startRun } from '../../src/client/index.ts';
-import type { IntentRecord, RefusalRecord } from '../../src/intent-log/index.ts';
+import type { LogRecord } from '../../src/intent-log/index.ts';
 import {
   type ChangingServer,
   changingUpstream,
@@ -15,6 +15,9 @@ import { answerIn, post, refusalIn, toolCall } from '../support/mcp-post.ts';
 import { type Lab, openLab } from '../support/open-lab.ts';
 import { readRecords } from '../support/open-ops-gateway.ts';
 import { reviewOf } from '../support/review.ts';
+
+type Refusal = Extract<LogRecord, { type: 'refusal' }>;
+type Intent = Extract<LogRecord, { type: 'intent' }>;
 
 const TEXT = { type: 'string' };
 const POLICIES = `
@@ -58,8 +61,7 @@ const ask = async (run: Run, name: string, args: object) =>
 const mailTo = (run: Run, to: string) => ask(run, 'send_mail', { to, body: 'the report' });
 const task = `Send the report to ada@example.org`;
 const withTask: Partial<RunIntent> = { task, discloseTask: true };
-const refusals = () =>
-  readRecords(lab.data).filter((record): record is RefusalRecord => record.type === 'refusal');
+const refusals = () => readRecords(lab.data).filter((record): record is Refusal => record.type === 'refusal');
 
 describe('where arguments come from', () => {
   it('is known from the task: what it names may be written to, what only a result names may not', async () => {
@@ -80,7 +82,7 @@ describe('where arguments come from', () => {
     await mailTo(run, 'ada@example.org');
     await mailTo(run, EVIL);
     const records = readRecords(lab.data).filter((record) => 'run' in record && record.run === run.id);
-    const intents = records.filter((record): record is IntentRecord => record.type === 'intent');
+    const intents = records.filter((record): record is Intent => record.type === 'intent');
     const [read, sent] = intents.filter(({ subject }) => subject.tool !== undefined);
     expect(sent?.provenance).toMatchObject({ to: { kind: 'address', level: 'request' } });
     const refusal = refusals().findLast((record) => record.run === run.id);
@@ -138,7 +140,7 @@ describe('where arguments come from', () => {
     const refusal = refusals().findLast((record) => record.run === run.id);
     const asked = refusal?.decision?.asked as { to: { calls: string[] } };
     const read = readRecords(lab.data).find(
-      (record): record is IntentRecord =>
+      (record): record is Intent =>
         record.type === 'intent' && record.run === run.id && record.subject.method === 'resources/read',
     );
     expect(asked.to.calls).toEqual([read?.call]);

@@ -1,4 +1,5 @@
 import type { JsonObject, UpstreamName } from '../base/index.ts';
+import type { ToolAnnotations } from './annotations.ts';
 
 /** Cedar action groups a tool can be in (docs/policy.md). */
 export type ToolGroup = 'readOnly' | 'write' | 'destructive' | 'openWorld';
@@ -13,6 +14,10 @@ export type PinnedTool = {
   readonly groups: readonly ToolGroup[];
   /** Taint labels a result puts on the delegation tree. */
   readonly labels: readonly string[];
+  /** From the reviewer, else derived from the definition when it was pinned. */
+  readonly annotations: ToolAnnotations;
+  /** Has a reviewer said what the tool is? Else its own definition has. */
+  readonly isReviewed: boolean;
 };
 
 export type CatalogueUpstream = {
@@ -29,4 +34,6 @@ export type Catalogue = {
   readonly labels: readonly string[];
   readonly purposes: readonly string[];
   readonly environments: readonly string[];
+  /** Groups of tools that agents may declare, beside the standard ones and those of the tools. */
+  readonly capabilities?: readonly string[];
 };

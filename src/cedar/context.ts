@@ -1,12 +1,16 @@
 import type { CedarValueJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { JsonObject } from '../base/index.ts';
 import type { Run } from '../identity/index.ts';
+import type { ToolAnnotations } from './annotations.ts';
 import type { RecordArg } from './arg-types.ts';
+import { callHashOf } from './call-hash.ts';
+import { type DerivedFacts, derivedFacts } from './derived-facts.ts';
 import type { EncodedArgs } from './encode-args.ts';
+import { callsOf } from './intent-envelope.ts';
 import type { MethodParam } from './mcp-methods.ts';
 import type { AuthorizationRequest } from './pdp.ts';
 import type { ReadNode } from './reads.ts';
-import { entity } from './vocabulary.ts';
+import { entity, UNASSIGNED } from './vocabulary.ts';
 
 /** All that a context can be made of. */
 export type ContextInput = {
@@ -16,12 +20,32 @@ export type ContextInput = {
   /** Absent for methods. */
   readonly encoded?: EncodedArgs;
   readonly argsType?: RecordArg;
+  /** Absent for methods. */
+  readonly annotations?: ToolAnnotations;
+  /** Has a reviewer said what the tool is? */
+  readonly isReviewed?: boolean;
   readonly params?: Readonly<Partial<Record<MethodParam, string>>>;
 };
 
 type Context = Record<string, CedarValueJson>;
 
-const ATTRIBUTES = ['args', 'argInfo', 'intent', 'run', 'pop', 'credential', 'now', 'local', 'uri', 'name'];
+const ATTRIBUTES = [
+  'args',
+  'argInfo',
+  'tool',
+  'provenance',
+  'derived',
+  'intent',
+  'run',
+  'pop',
+  'credential',
+  'now',
+  'local',
+  'callHash',
+  'approval',
+  'uri',
+  'name',
+];
 
 /** The part of the context that is read, always in the same order for the same reads. */
 export function contextOf(reads: ReadNode, input: ContextInput): Context {
@@ -37,20 +61,23 @@ export function contextOf(reads: ReadNode, input: ContextInput): Context {
 
 function attributeOf(
   name: string,
-  { request, run, encoded, params }: ContextInput,
+  { request, run, encoded, params, annotations, isReviewed = false }: ContextInput,
 ): CedarValueJson | undefined {
   switch (name) {
     case 'args':
       return encoded?.args;
     case 'argInfo':
       return encoded && infoOf(encoded);
+    case 'tool':
+      return annotations && toolFacts(annotations, isReviewed);
+    case 'provenance':
+      return annotations && provenanceFacts(request);
+    case 'derived':
+      return annotations && derivedRecord(request, annotations);
     case 'intent':
-      return {
-        purpose: entity('Purpose', run.intent.purpose),
-        hasTask: run.intent.taskDigest !== undefined,
-      };
+      return intentFacts(run);
     case 'run':
-      return runState(request);
+      return runState(request, annotations);
     case 'pop':
       return request.caller.pop;
     case 'credential':
@@ -59,12 +86,75 @@ function attributeOf(
       return new Date(request.now).toISOString(); // the schema makes it a datetime
     case 'local':
       return localTime(request.now);
+    case 'callHash':
+      return callHashOf(request.caller.chain[0].id, request.target);
+    case 'approval':
+      return approvalFacts(request);
     case 'uri':
     case 'name':
       return params?.[name];
     default:
       return undefined;
   }
+}
+
+function toolFacts({ effect, sink, resultTrust, capability }: ToolAnnotations, reviewed: boolean): Context {
+  return {
+    effect: entity('Effect', effect),
+    sink: entity('Sink', sink),
+    resultTrust: entity('ResultTrust', resultTrust),
+    capability: entity('Capability', capability ?? UNASSIGNED),
+    reviewed,
+  };
+}
+
+const NOBODY_KNOWS = { worst: 'unknown', address: 'unknown', identifier: 'unknown', content: 'unknown' };
+
+function provenanceFacts({ provenance }: AuthorizationRequest): Context {
+  if (provenance === undefined) return { ...NOBODY_KNOWS, sources: [], labels: [] };
+  const { worst, address, identifier, content, sources, labels } = provenance.facts;
+  return {
+    worst,
+    address,
+    identifier,
+    content,
+    sources: [...sources],
+    labels: labels.map((label) => entity('Label', label)),
+  };
+}
+
+function derivedRecord({ target }: AuthorizationRequest, annotations: ToolAnnotations): Context {
+  const { paths, folders, climbs, hosts, domains, addresses, bytes }: DerivedFacts = derivedFacts(
+    target.kind === 'tool' ? target.args : {},
+    annotations,
+  );
+  return {
+    paths: [...paths],
+    folders: [...folders],
+    climbs,
+    hosts: [...hosts],
+    domains: [...domains],
+    addresses: [...addresses],
+    bytes,
+  };
+}
+
+function intentFacts({ intent }: Run): Context {
+  const { purpose, taskDigest, capabilities = [], addressees = [], sources = [] } = intent;
+  return {
+    purpose: entity('Purpose', purpose),
+    hasTask: taskDigest !== undefined,
+    capabilities: capabilities.map((name) => entity('Capability', name)),
+    addressees: [...addressees],
+    sources: [...sources],
+    inferred: intent.inferred === true,
+    strict: intent.strict === true,
+  };
+}
+
+function approvalFacts({ approval }: AuthorizationRequest): Context | undefined {
+  if (approval === undefined) return undefined;
+  return { by: approval.by, at: new Date(approval.at).toISOString(), callHash: approval.callHash };
 }
 
 function infoOf({ info }: EncodedArgs): Context {
@@ -76,7 +166,10 @@ function infoOf({ info }: EncodedArgs): Context {
   };
 }
 
-function runState({ facts, caller }: AuthorizationRequest): Context {
+function runState(
+  { facts, caller }: AuthorizationRequest,
+  annotations: ToolAnnotations | undefined,
+): Context {
   const { calls, toolCalls, denials, inFlight, labels } = facts;
   const { depth } = caller.chain[0];
   return {
@@ -84,6 +177,7 @@ function runState({ facts, caller }: AuthorizationRequest): Context {
     toolCalls,
     denials,
     inFlight,
+    capabilityCalls: annotations === undefined ? 0 : callsOf(facts, annotations.capability),
     depth,
     labels: labels.map((label) => entity('Label', label)),
   };

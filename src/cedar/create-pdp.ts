@@ -1,10 +1,11 @@
 import { allowsTool, type Run } from '../identity/index.ts';
 import type { Catalogue } from './catalogue.ts';
 import { type ContextInput, paramsOf } from './context.ts';
-import type { Decision, Forbid, Permit } from './decision.ts';
+import type { Forbid, Permit } from './decision.ts';
 import { encodeArgs } from './encode-args.ts';
 import { createEngine, type EngineDeps } from './engine.ts';
 import { createFinder } from './finder.ts';
+import { outsideIntent } from './intent-envelope.ts';
 import { interpret, refuse } from './interpret.ts';
 import { paramOf } from './mcp-methods.ts';
 import type { ActionModel } from './model.ts';
@@ -12,7 +13,9 @@ import type { AuthorizationRequest, Pdp } from './pdp.ts';
 import type { Policy } from './policy.ts';
 import { type PolicySet, parsePolicySet, policyError } from './policy-set.ts';
 import type { PolicySource } from './policy-text.ts';
+import { readsOf } from './reads.ts';
 import { type Candidates, createSlices } from './slices.ts';
+import { decideWithStepUp } from './step-up.ts';
 import { createVisibility } from './visible-tools.ts';
 
 /**
@@ -33,7 +36,7 @@ export function createPdpFor({ policies, model, revision }: PolicySet, deps?: En
   const slices = createSlices(policies, model);
   const find = createFinder(createEngine(deps));
 
-  function decideLink(candidates: Candidates, input: ContextInput): Decision {
+  function decideLink(candidates: Candidates, input: ContextInput): Permit | Forbid {
     if (!candidates.hasPermit) {
       return refuse('not_permitted', revision, 'no permit is about this run, action and resource');
     }
@@ -46,14 +49,14 @@ export function createPdpFor({ policies, model, revision }: PolicySet, deps?: En
       errors.push(...found.errors);
     }
     if (errors.length > 0 && isGarbled(input)) return refuse('unreadable', revision, errors.join('; '));
-    return interpret({ satisfied, errors }, revision);
+    return interpret({ satisfied, errors }, revision, input.request.approval !== undefined);
   }
 
   function decideAction(
     request: AuthorizationRequest,
     action: ActionModel,
     facts: Omit<ContextInput, 'request' | 'run'>,
-  ): Decision {
+  ): Permit | Forbid {
     const { chain } = request.caller;
     const input = { request, ...facts };
     const [self, ...ancestors] = chain;
@@ -66,17 +69,23 @@ export function createPdpFor({ policies, model, revision }: PolicySet, deps?: En
     return decision;
   }
 
-  function decide(request: AuthorizationRequest): Decision {
+  function decide(request: AuthorizationRequest): Permit | Forbid {
     const { target, caller } = request;
     const upstream = model.upstreams.get(target.upstream);
     if (target.kind === 'tool') {
       const allows = ({ envelope }: Run) => allowsTool(envelope.tools, target.upstream, target.tool);
       if (!caller.chain.every(allows)) return refuse('outside_envelope', revision);
       const action = upstream?.tools.get(target.tool);
-      if (action?.args === undefined) return refuse('not_permitted', revision, 'unknown tool');
+      if (action?.args === undefined || action.annotations === undefined)
+        return refuse('not_permitted', revision, 'unknown tool');
+      const { annotations } = action;
+      const outside = outsideIntent(caller.chain, { annotations, args: target.args, facts: request.facts });
+      if (outside !== undefined) return refuse('outside_envelope', revision, outside);
       return decideAction(request, action, {
         encoded: encodeArgs(action.args, target.args),
         argsType: action.args,
+        annotations,
+        isReviewed: action.isReviewed,
       });
     }
     if (upstream === undefined) return refuse('not_permitted', revision, 'unknown upstream');
@@ -88,17 +97,23 @@ export function createPdpFor({ policies, model, revision }: PolicySet, deps?: En
     return decideAction(request, action, { params });
   }
 
+  const permitsByApproval = policies.some(({ effect, json }) => effect === 'permit' && readsApproval(json));
   return {
     revision,
     decide(request) {
       try {
-        return decide(request);
+        return decideWithStepUp(request, decide, permitsByApproval);
       } catch (error) {
         return refuse('pdp_failed', revision, String(error));
       }
     },
     visibleTools: createVisibility(model.upstreams, slices),
   };
+}
+
+function readsApproval(json: Policy['json']): boolean {
+  const { context } = readsOf([json]);
+  return context.whole || context.children.has('approval');
 }
 
 function both(a: Permit, b: Permit): Permit {

@@ -1,3 +1,6 @@
+import type { JsonValue } from '../base/index.ts';
+import type { ProvenanceLevel, Source } from './provenance/index.ts';
+
 /** Names the policy set, schema and catalogue that a decision was made under. */
 export type PolicyRevision = string;
 
@@ -27,6 +30,32 @@ export type Permit = {
   readonly revision: PolicyRevision;
 };
 
+/** A value that decides who, what or where, and where it was seen before. */
+export type AskedValue = {
+  /** Path of the argument. */
+  readonly path: string;
+  readonly kind: 'address' | 'identifier' | 'content';
+  /** In clear: for the approver. Only its digest goes into the log. */
+  readonly value: JsonValue;
+  readonly provenance: ProvenanceLevel | 'none';
+  /** Where it was seen: calls, and fields of their results. */
+  readonly sources: readonly Source[];
+};
+
+/** Refused, and an approval of exactly this call would change that: every other condition was decided as met. */
+export type Ask = {
+  readonly effect: 'ask';
+  readonly code: 'approval_required';
+  readonly policies: readonly string[];
+  readonly revision: PolicyRevision;
+  readonly reason: string;
+  /** For the log only. */
+  readonly detail?: string;
+  /** What would be approved (`callHashOf`). */
+  readonly callHash: string;
+  readonly values: readonly AskedValue[];
+};
+
 export type Forbid = {
   readonly effect: 'forbid';
   readonly code: DenyCode;
@@ -38,5 +67,8 @@ export type Forbid = {
   readonly detail?: string;
 };
 
-/** The PDP's answer. There is no third value: what is not a permit is a refusal. */
-export type Decision = Permit | Forbid;
+/** The PDP's answer. What is not a permit is a refusal; an `ask` is one that an approval would lift. */
+export type Decision = Permit | Forbid | Ask;
+
+/** Everything that is not a permit. */
+export type NotPermitted = Forbid | Ask;

@@ -1,10 +1,42 @@
 export type { KeyArgument, ToolAnnotations } from './annotations.ts';
+export { callHashOf } from './call-hash.ts';
 export type { Catalogue, CatalogueUpstream, PinnedTool, ToolGroup } from './catalogue.ts';
 export { createPdp } from './create-pdp.ts';
-export type { Decision, DenyCode, Forbid, Permit, PolicyRevision } from './decision.ts';
-export type { AuthorizationRequest, Pdp, Target } from './pdp.ts';
-export { pinUpstream, type ToolSettings, type UpstreamSettings } from './pin-tools.ts';
+export type {
+  Ask,
+  AskedValue,
+  Decision,
+  DenyCode,
+  Forbid,
+  NotPermitted,
+  Permit,
+  PolicyRevision,
+} from './decision.ts';
+export { deriveAnnotations } from './derive-annotations.ts';
+export type { Approval, AuthorizationRequest, Pdp, Target } from './pdp.ts';
+export {
+  type AnnotationSettings,
+  pinUpstream,
+  type StoredAnnotations,
+  type ToolSettings,
+  type UpstreamSettings,
+} from './pin-tools.ts';
 export { formatProblem, type PolicySource, type Problem } from './policy-text.ts';
+export type {
+  ArgumentProvenance,
+  Explanation,
+  ObservedCall,
+  ObservedIntent,
+  ObservedResult,
+  ProvenanceFacts,
+  ProvenanceIndex,
+  ProvenanceLevel,
+  Source,
+} from './provenance/index.ts';
+export {
+  createProvenanceSecret,
+  openProvenance,
+} from './provenance/index.ts';
 export {
   type Loaded,
   type OpenPdpOptions,

@@ -1,11 +1,11 @@
-import type { Decision, DenyCode, Forbid, PolicyRevision } from './decision.ts';
+import type { DenyCode, Forbid, Permit, PolicyRevision } from './decision.ts';
 import type { Verdict } from './engine.ts';
 import { bySeverity, type Policy } from './policy.ts';
 
 /** What the agent reads when no policy author has chosen the words. */
 const REASONS = {
   not_permitted: 'no policy permits this request',
-  outside_envelope: 'the run was not granted this tool when it was issued',
+  outside_envelope: 'the call is outside of what the run declared or was granted when it was issued',
   unknown_method: 'the gateway does not forward this method',
   pdp_failed: 'the request could not be decided, so it is refused',
   unreadable: 'a value that policy depends on is missing or has a form that policy cannot read',
@@ -54,9 +54,10 @@ export function combine({ satisfied, errors }: Findings): Extract<Verdict, { kin
 
 /**
  * What findings mean for the caller. Stricter than Cedar: an error refuses, because the policy that erred may be
- * the forbid that counts. An approval is asked for only when it would help.
+ * the forbid that counts. `approval_required` says that every forbid could be lifted, not that a permit matches.
  */
-export function interpret(findings: Findings, revision: PolicyRevision): Decision {
+export function interpret(found: Findings, revision: PolicyRevision, isApproved = false): Permit | Forbid {
+  const findings = isApproved ? withoutLifted(found) : found;
   const { allow, reasons, errors } = combine(findings);
   if (errors.length > 0) return refuse('pdp_failed', revision, errors.join('; '));
   if (allow) return { effect: 'permit', policies: reasons, revision };
@@ -66,12 +67,10 @@ export function interpret(findings: Findings, revision: PolicyRevision): Decisio
   if (first === undefined) return refuse('not_permitted', revision);
   const forbid = { effect: 'forbid', policies: reasons, revision } as const;
   if (final !== undefined) return { ...forbid, code: 'forbidden_by_policy', reason: final.reason };
-  const isPermittedOtherwise = blocking.length < findings.satisfied.length;
-  if (isPermittedOtherwise) return { ...forbid, code: 'approval_required', reason: first.reason };
-  return refuse(
-    'not_permitted',
-    revision,
-    'an approval would lift the forbids, but no permit matches',
-    reasons,
-  );
+  return { ...forbid, code: 'approval_required', reason: first.reason };
+}
+
+/** An approval of the call lifts the forbids that say so, and nothing else. */
+function withoutLifted({ satisfied, errors }: Findings): Findings {
+  return { satisfied: satisfied.filter((policy) => !policy.needsApproval), errors };
 }

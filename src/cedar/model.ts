@@ -1,4 +1,6 @@
 import { digestJson, type JsonObject, type JsonValue } from '../base/index.ts';
+import { STANDARD_CAPABILITIES } from '../identity/index.ts';
+import type { ToolAnnotations } from './annotations.ts';
 import { type CedarRecord, collectEnums, OPAQUE_ARGS, type RecordArg, toCedarRecord } from './arg-types.ts';
 import { argsFromJsonSchema } from './args-from-json-schema.ts';
 import type { Catalogue, CatalogueUpstream, PinnedTool } from './catalogue.ts';
@@ -7,12 +9,14 @@ import { MCP_METHODS } from './mcp-methods.ts';
 import {
   type EntityRef,
   entity,
+  FIXED_ENUMS,
   METHOD_CONTEXT,
   METHOD_GROUPS,
   methodAction,
   TOOL_GROUPS,
   toolAction,
   toolContext,
+  UNASSIGNED,
   upstreamGroup,
 } from './vocabulary.ts';
 
@@ -30,6 +34,10 @@ export type ActionModel = {
   readonly context: CedarRecord;
   /** Absent for methods. */
   readonly args?: RecordArg;
+  /** Absent for methods. */
+  readonly annotations?: ToolAnnotations;
+  /** Has a reviewer said what the tool is? */
+  readonly isReviewed: boolean;
 };
 
 export type UpstreamModel = {
@@ -97,6 +105,8 @@ function modelTool(
     },
     context: toolContext(toCedarRecord(args, 'never')),
     args,
+    annotations: tool.annotations,
+    isReviewed: tool.isReviewed,
   };
 }
 
@@ -120,6 +130,7 @@ function modelMethods(upstream: CatalogueUpstream, groups: GroupParents): Readon
         resourceParents: [],
         resourceAttributes: { environment: entity('Environment', upstream.environment) },
         context: METHOD_CONTEXT,
+        isReviewed: false,
       },
     ]),
   );
@@ -145,6 +156,8 @@ function collectAllEnums(
     ['Label', new Set(catalogue.labels)],
     ['Purpose', new Set(catalogue.purposes)],
     ['Environment', new Set(catalogue.environments)],
+    ['Capability', capabilitiesOf(catalogue)],
+    ...Object.entries(FIXED_ENUMS).map(([type, values]) => [type, new Set(values)] as const),
   ]);
   for (const { tools } of upstreams.values()) {
     for (const { args } of tools.values()) {
@@ -152,4 +165,14 @@ function collectAllEnums(
     }
   }
   return enums;
+}
+
+function capabilitiesOf({ upstreams, capabilities = [] }: Catalogue): ReadonlySet<string> {
+  const ofTools = upstreams.flatMap(({ tools }) => tools.map(({ annotations }) => annotations.capability));
+  return new Set([
+    ...STANDARD_CAPABILITIES,
+    ...capabilities,
+    ...ofTools.filter((name) => name !== undefined),
+    UNASSIGNED,
+  ]);
 }

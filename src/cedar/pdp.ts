@@ -1,6 +1,7 @@
 import type { JsonObject, UpstreamName } from '../base/index.ts';
 import type { Caller } from '../identity/index.ts';
 import type { Decision, PolicyRevision } from './decision.ts';
+import type { Explanation } from './provenance/index.ts';
 import type { RunFacts } from './run-facts.ts';
 
 /** What the call is about. Everything that is not a tool call is named by its MCP method. */
@@ -19,12 +20,26 @@ export type Target =
       readonly params: JsonObject;
     };
 
+/** That somebody has approved a call. */
+export type Approval = {
+  /** Who approved. */
+  readonly by: string;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  /** What was approved (`callHashOf`). */
+  readonly callHash: string;
+};
+
 export type AuthorizationRequest = {
   readonly caller: Caller;
   readonly target: Target;
   readonly facts: RunFacts;
   /** Kind of credential the upstream would get: `call-token`, `none`. */
   readonly credential: string;
+  /** Where the arguments of a tool call come from. Absent when nobody knows: policies then read "unknown". */
+  readonly provenance?: Explanation;
+  /** A person's approval of this very call; one of another call, or from the future, counts for nothing. */
+  readonly approval?: Approval;
   /** Milliseconds since the epoch. */
   readonly now: number;
 };

@@ -1,11 +1,23 @@
 import { digestJson, isJsonObject, type JsonObject, type UpstreamName } from '../base/index.ts';
+import type { ToolAnnotations } from './annotations.ts';
 import type { CatalogueUpstream, PinnedTool, ToolGroup } from './catalogue.ts';
+import { deriveAnnotations } from './derive-annotations.ts';
 
 /** What the operator says about a tool; wins over what the upstream says about itself. */
 export type ToolSettings = {
   readonly labels?: readonly string[] | undefined;
   readonly groups?: readonly ToolGroup[] | undefined;
+  /** Each part wins over what was derived. */
+  readonly annotations?: AnnotationSettings | undefined;
 };
+
+/** What a reviewer says about a tool, where the derived annotations do not do. */
+export type AnnotationSettings = {
+  readonly [Part in keyof ToolAnnotations]?: ToolAnnotations[Part] | undefined;
+};
+
+/** Derived annotations as they were when tools were reviewed, by tool name. */
+export type StoredAnnotations = Readonly<Record<string, ToolAnnotations>>;
 
 export type UpstreamSettings = {
   readonly name: UpstreamName;
@@ -23,6 +35,7 @@ export type UpstreamSettings = {
 export function pinUpstream(
   upstream: UpstreamSettings,
   definitions: readonly JsonObject[],
+  stored: StoredAnnotations = {},
 ): CatalogueUpstream {
   const byName = new Map<string, JsonObject[]>();
   for (const definition of definitions) {
@@ -32,7 +45,7 @@ export function pinUpstream(
     if (same === undefined) byName.set(name, [definition]);
     else same.push(definition);
   }
-  const tools = [...byName].map(([name, same]) => pinTool(name, same, settingsOf(upstream, name)));
+  const tools = [...byName].map(([name, same]) => pinTool(name, same, settingsOf(upstream, name), stored));
   const { name, environment, methods } = upstream;
   return { name, environment, methods, tools };
 }
@@ -49,7 +62,12 @@ function settingsOf(upstream: UpstreamSettings, tool: string): ToolSettings {
   return (Object.hasOwn(upstream.settings, tool) ? upstream.settings[tool] : undefined) ?? {};
 }
 
-function pinTool(name: string, definitions: readonly JsonObject[], settings: ToolSettings): PinnedTool {
+function pinTool(
+  name: string,
+  definitions: readonly JsonObject[],
+  settings: ToolSettings,
+  stored: StoredAnnotations,
+): PinnedTool {
   const definition = definitions[0] ?? {};
   const digests = [...new Set(definitions.map(digestJson))];
   return {
@@ -58,6 +76,25 @@ function pinTool(name: string, definitions: readonly JsonObject[], settings: Too
     definition,
     groups: [...new Set(settings.groups ?? groupsFromHints(definition))].sort(),
     labels: [...new Set(settings.labels ?? [])].sort(),
+    isReviewed: settings.annotations !== undefined,
+    annotations: annotate(
+      Object.hasOwn(stored, name) && stored[name] !== undefined
+        ? stored[name]
+        : deriveAnnotations(definition),
+      settings.annotations ?? {},
+    ),
+  };
+}
+
+function annotate(derived: ToolAnnotations, said: AnnotationSettings): ToolAnnotations {
+  const capability = said.capability ?? derived.capability;
+  return {
+    effect: said.effect ?? derived.effect,
+    sink: said.sink ?? derived.sink,
+    resultTrust: said.resultTrust ?? derived.resultTrust,
+    ...(capability === undefined ? {} : { capability }),
+    keyArguments: said.keyArguments ?? derived.keyArguments,
+    contentArguments: said.contentArguments ?? derived.contentArguments,
   };
 }
 

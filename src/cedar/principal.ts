@@ -6,7 +6,7 @@ import { type EntityRef, entity } from './vocabulary.ts';
 export type Principal = {
   readonly uid: EntityRef;
   readonly parents: EntityRef[];
-  readonly attributes: Readonly<Record<string, EntityRef | number>>;
+  readonly attributes: Readonly<Record<string, EntityRef | number | string>>;
   readonly place: Place;
 };
 
@@ -28,6 +28,7 @@ export function principalOf(run: Run): Principal {
     parents,
     attributes: {
       owner: entity('Owner', ownerId(run.owner)),
+      ownerKind: run.owner.kind,
       environment: entity('Environment', environment),
       depth: run.depth,
     },

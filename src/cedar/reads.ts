@@ -43,8 +43,8 @@ export function nothing(): ReadNode {
 /** How soon what is read changes: with the run, with every request of a run, with what is asked for. */
 export type Pace = 'run' | 'step' | 'call';
 
-const BY_CALL = ['args', 'uri', 'name'];
-const BY_STEP = ['calls', 'toolCalls', 'denials', 'inFlight'];
+const BY_CALL = ['args', 'derived', 'provenance', 'callHash', 'approval', 'uri', 'name'];
+const BY_STEP = ['calls', 'toolCalls', 'denials', 'inFlight', 'capabilityCalls'];
 
 /** Only a matter of speed: any answer is sound. */
 export function paceOf({ context }: Reads): Pace {

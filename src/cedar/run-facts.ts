@@ -11,6 +11,11 @@ export type RunFacts = {
   readonly denials: number;
   /** Requests forwarded and not answered yet, the present one not counted. */
   readonly inFlight: number;
+  /**
+   * Tool calls of the whole delegation tree by capability: forwarded and under way, the present one not counted,
+   * refused ones neither; `*` counts for every capability. Absent when the store does not count them.
+   */
+  readonly capabilityCalls?: Readonly<Record<string, number>>;
   /** Taint labels, sorted: `untrusted`, `private`, ... */
   readonly labels: readonly string[];
 };

@@ -13,9 +13,9 @@ export type Leaving =
 export interface RunHistory {
   /**
    * Counts a request as in flight and returns the facts as they were just before, so that of two parallel
-   * requests at least one sees the other.
+   * requests at least one sees the other. `capability`: of the tool that is called, to be counted as well.
    */
-  enter(run: Run): Promise<RunFacts>;
+  enter(run: Run, capability?: string): Promise<RunFacts>;
 
   /** The facts as they are, without a request: for filtering lists. */
   facts(run: Run): Promise<RunFacts>;
@@ -26,8 +26,8 @@ export interface RunHistory {
    */
   taint(run: Run, labels: readonly string[]): Promise<void>;
 
-  /** Ends what `enter` began. */
-  leave(run: Run, leaving: Leaving): Promise<void>;
+  /** Ends what `enter` began, with the same capability. */
+  leave(run: Run, leaving: Leaving, capability?: string): Promise<void>;
 
   /** Drops what is kept for runs that are over. Labels stay while any run of the tree lives. */
   close(runs: readonly Run[]): Promise<void>;

@@ -11,7 +11,7 @@ export type Candidates = {
   readonly policies: readonly Policy[];
   /** Without a permit there is nothing to ask the engine. */
   readonly hasPermit: boolean;
-  /** Does a forbid match whatever the request says? */
+  /** Does a forbid match whatever the request says, and no approval lifts it? */
   readonly isForbidden: boolean;
   /**
    * Split by how often what they read changes, so that a rule about the run is not asked about again because
@@ -48,7 +48,9 @@ export function createSlices(policies: readonly Policy[], model: PolicyModel): S
     return {
       policies: matching,
       hasPermit: matching.some((policy) => policy.effect === 'permit'),
-      isForbidden: matching.some((policy) => policy.effect === 'forbid' && policy.isUnconditional),
+      isForbidden: matching.some(
+        (policy) => policy.effect === 'forbid' && policy.isUnconditional && !policy.needsApproval,
+      ),
       get slices() {
         slices ??= [...byPace.values()].map((group) => createSlice(model, action, group));
         return slices;

@@ -1,5 +1,6 @@
 import type { UpstreamName } from '../base/index.ts';
 import { allowsTool, type Caller, type Run } from '../identity/index.ts';
+import { isDeclared } from './intent-envelope.ts';
 import { createLru } from './lru.ts';
 import type { UpstreamModel } from './model.ts';
 import type { RunFacts } from './run-facts.ts';
@@ -18,6 +19,7 @@ export function createVisibility(upstreams: ReadonlyMap<string, UpstreamModel>, 
     for (const [name, action] of tools) {
       const isVisible = (run: Run) => {
         if (!allowsTool(run.envelope.tools, upstream, name)) return false;
+        if (action.annotations === undefined || !isDeclared(run.intent, action.annotations)) return false;
         const { hasPermit, isForbidden } = slices.find(action, run);
         return hasPermit && !isForbidden;
       };
@@ -28,7 +30,11 @@ export function createVisibility(upstreams: ReadonlyMap<string, UpstreamModel>, 
 
   return ({ chain }: Caller, _facts: RunFacts, upstream: UpstreamName): ReadonlySet<string> => {
     try {
-      const classes = chain.map((run) => [slices.classOf(run), ...run.envelope.tools]);
+      const classes = chain.map((run) => [
+        slices.classOf(run),
+        run.intent.strict ? run.intent : null,
+        ...run.envelope.tools,
+      ]);
       const key = JSON.stringify([upstream, classes]);
       const known = cache.get(key);
       if (known !== undefined) return known;

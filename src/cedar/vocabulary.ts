@@ -10,6 +10,8 @@ export const entity = (type: string, id: string): EntityRef => ({ type: qualifie
 
 const LONG: CedarType = { type: 'Long' };
 const STRING: CedarType = { type: 'String' };
+const BOOLEAN: CedarType = { type: 'Boolean' };
+const DATETIME: CedarType = { type: 'Extension', name: 'datetime' };
 const NAMES: CedarType = { type: 'Set', element: STRING };
 const entityOf = (name: string): CedarType => ({ type: 'Entity', name });
 const LABELS: CedarType = { type: 'Set', element: entityOf('Label') };
@@ -26,7 +28,12 @@ export const ENTITY_TYPES: Readonly<Record<string, { parents: string[]; attribut
   Owner: { parents: [], attributes: {} },
   AgentRun: {
     parents: ['Agent'],
-    attributes: { owner: entityOf('Owner'), environment: entityOf('Environment'), depth: LONG },
+    attributes: {
+      owner: entityOf('Owner'),
+      ownerKind: STRING,
+      environment: entityOf('Environment'),
+      depth: LONG,
+    },
   },
   Upstream: { parents: [], attributes: { environment: entityOf('Environment') } },
   Tool: { parents: ['Upstream'], attributes: { environment: entityOf('Environment'), labels: LABELS } },
@@ -35,12 +42,46 @@ export const ENTITY_TYPES: Readonly<Record<string, { parents: string[]; attribut
 /** Records that contexts share, by their name in the schema that policy authors read. */
 export const COMMON_TYPES = {
   ArgInfo: recordOf({ nulls: NAMES, opaque: NAMES, unmapped: NAMES, extra: NAMES }),
-  Intent: recordOf({ purpose: entityOf('Purpose'), hasTask: { type: 'Boolean' } }),
+  Intent: recordOf({
+    purpose: entityOf('Purpose'),
+    hasTask: BOOLEAN,
+    capabilities: { type: 'Set', element: entityOf('Capability') },
+    addressees: NAMES,
+    sources: NAMES,
+    inferred: BOOLEAN,
+    strict: BOOLEAN,
+  }),
+  ToolFacts: recordOf({
+    effect: entityOf('Effect'),
+    sink: entityOf('Sink'),
+    resultTrust: entityOf('ResultTrust'),
+    capability: entityOf('Capability'),
+    reviewed: BOOLEAN,
+  }),
+  Provenance: recordOf({
+    worst: STRING,
+    address: STRING,
+    identifier: STRING,
+    content: STRING,
+    sources: NAMES,
+    labels: LABELS,
+  }),
+  Derived: recordOf({
+    paths: NAMES,
+    folders: NAMES,
+    climbs: BOOLEAN,
+    hosts: NAMES,
+    domains: NAMES,
+    addresses: NAMES,
+    bytes: LONG,
+  }),
+  Approval: recordOf({ by: STRING, at: DATETIME, callHash: STRING }),
   RunState: recordOf({
     calls: LONG,
     toolCalls: LONG,
     denials: LONG,
     inFlight: LONG,
+    capabilityCalls: LONG,
     depth: LONG,
     labels: LABELS,
   }),
@@ -52,9 +93,30 @@ const COMMON_CONTEXT: Attributes = {
   run: COMMON_TYPES.RunState,
   pop: STRING,
   credential: STRING,
-  now: { type: 'Extension', name: 'datetime' },
+  now: DATETIME,
   local: COMMON_TYPES.LocalTime,
+  callHash: STRING,
+  approval: { ...COMMON_TYPES.Approval, required: false },
 };
+
+/** Context of tool calls beside their arguments. */
+const TOOL_CONTEXT: Attributes = {
+  argInfo: COMMON_TYPES.ArgInfo,
+  tool: COMMON_TYPES.ToolFacts,
+  provenance: COMMON_TYPES.Provenance,
+  derived: COMMON_TYPES.Derived,
+  ...COMMON_CONTEXT,
+};
+
+/** The closed lists that are the same in every catalogue: a typo in a policy is then an error. */
+export const FIXED_ENUMS: Readonly<Record<string, readonly string[]>> = {
+  Effect: ['read', 'write', 'egressRead'],
+  Sink: ['none', 'own', 'external'],
+  ResultTrust: ['own', 'thirdParty'],
+};
+
+/** The capability of a tool that nobody has put in a group: no run can declare it. */
+export const UNASSIGNED = 'unassigned';
 
 /** The context of every method that is not a tool call. */
 export const METHOD_CONTEXT = recordOf({
@@ -64,7 +126,7 @@ export const METHOD_CONTEXT = recordOf({
 });
 
 export function toolContext(args: CedarRecord): CedarRecord {
-  return recordOf({ args, argInfo: COMMON_TYPES.ArgInfo, ...COMMON_CONTEXT });
+  return recordOf({ args, ...TOOL_CONTEXT });
 }
 
 /** Action groups of tools and the groups they are in. Each upstream has one more, `upstream:<name>`. */

@@ -52,6 +52,7 @@ function renderTool(tool: Tool, showAll: boolean): string[] {
   const body = state === 'changed' ? changes.flatMap(renderChange) : renderDefinition(tool);
   return [
     head,
+    ...renderForPolicy(tool),
     ...before,
     ...(collidesWith === undefined
       ? []
@@ -59,6 +60,22 @@ function renderTool(tool: Tool, showAll: boolean): string[] {
     ...(state === 'changed' && changes.length === 0 ? [`      ${backAgain}`] : body),
     ...renderSuspicions(suspicions),
   ];
+}
+
+/** What a reviewer corrects in the configuration when it is wrong. */
+function renderForPolicy({ forPolicy }: Tool): string[] {
+  if (forPolicy === undefined) return [];
+  const { effect, sink, resultTrust, capability, keyArguments, contentArguments } = forPolicy;
+  const keys = keyArguments.map(({ path, kind }) => `${path} (${kind})`);
+  const parts = [
+    `effect ${effect}`,
+    `sink ${sink}`,
+    `results ${resultTrust}`,
+    `capability ${capability ?? 'none'}`,
+    ...(keys.length > 0 ? [`keys ${keys.join(', ')}`] : []),
+    ...(contentArguments.length > 0 ? [`content ${contentArguments.join(', ')}`] : []),
+  ];
+  return [`      for policy: ${printable(parts.join('; '))}`];
 }
 
 function renderPrompt(prompt: ReviewedUpstream['prompts'][number], showAll: boolean): string[] {

@@ -95,6 +95,7 @@ export function createCatalogue(config: Config): PinnedCatalogue {
     labels: config.labels,
     purposes: [...new Set(config.agents.flatMap((agent) => agent.purposes))].sort(),
     environments: environmentsOf(config),
+    capabilities: [...new Set(config.agents.flatMap((agent) => agent.capabilities))].sort(),
   });
 
   return {
@@ -224,7 +225,7 @@ function known<T>(entries: ReadonlyMap<string, T>, name: UpstreamName): T {
 
 function toEntry(config: UpstreamConfig, pins: Pins, isPinned: boolean): Entry {
   const { name, environment, methods, tools: settings } = config;
-  const upstream = pinUpstream({ name, environment, methods, settings }, pins.tools);
+  const upstream = pinUpstream({ name, environment, methods, settings }, pins.tools, pins.annotations);
   const tools = new Map(upstream.tools.map((tool) => [tool.name, tool]));
   const unseen = {
     drifted: new Set<string>(),

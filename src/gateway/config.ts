@@ -22,6 +22,9 @@ const webUrl = z.string().regex(WEB_URL, { error: 'must be an http:// or https:/
 const toolPattern = z.string().regex(/^[a-z0-9-]+\/(?:\*|[^*\s]+)$/, {
   error: 'must be "<upstream>/<tool>" or "<upstream>/*"',
 });
+const capability = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,63}$/, { error: 'must be a lower-case name such as "send-message"' });
 const label = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, { error: 'must be a lower-case word' });
 
 const Listener = z.strictObject({
@@ -50,6 +53,30 @@ const Agent = z.strictObject({
   maxCalls: z.int().min(1).max(1_000_000).default(1000).describe('Tool calls a run may have forwarded.'),
   maxDepth: z.int().min(0).max(8).default(0).describe('Delegation levels below a root run.'),
   maxRunSeconds: z.int().min(1).max(86_400).default(3600).describe('Longest life of a run.'),
+  capabilities: z
+    .array(capability)
+    .default([])
+    .describe('Groups of tools that a run may declare, or that its task may suggest; none by default.'),
+  addressees: z
+    .array(z.string().min(1))
+    .optional()
+    .describe('Addressees that a run may declare, "@example.org" for all of a domain; any by default.'),
+  sources: z.array(z.string().min(1)).optional().describe('Sources that a run may declare; any by default.'),
+  limits: z
+    .strictObject({
+      amounts: z.record(z.string().min(1), z.number().min(0)).optional(),
+      calls: z.record(capability, z.int().min(0)).optional(),
+    })
+    .optional()
+    .describe('Largest amounts by name of an argument, and most calls by capability, for every run.'),
+  strictPurposes: z
+    .array(z.string())
+    .default([])
+    .describe('Purposes whose runs may use nothing but the capabilities they declare.'),
+  actsFor: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('Whom the runs act for: mail addresses, account numbers, user names.'),
 });
 
 const JwtRule = z.strictObject({
@@ -75,7 +102,33 @@ const Attestor = z.discriminatedUnion('kind', [
   }),
 ]);
 
+/** What a reviewer says about a tool; each part wins over what is derived from its definition. */
+const Annotations = z.strictObject({
+  effect: z
+    .enum(['read', 'write', 'egressRead'])
+    .optional()
+    .describe('"egressRead" reads, and can carry data out by its arguments: fetching a URL.'),
+  sink: z
+    .enum(['none', 'own', 'external'])
+    .optional()
+    .describe('Where it takes data: nowhere, the own account, to others.'),
+  resultTrust: z
+    .enum(['own', 'thirdParty'])
+    .optional()
+    .describe('Who wrote what comes back: own systems, or anybody.'),
+  capability: capability.optional().describe('Group of tools that a run may declare it needs.'),
+  keyArguments: z
+    .array(z.strictObject({ path: z.string().min(1), kind: z.enum(['address', 'identifier']) }))
+    .optional()
+    .describe('Arguments that decide who, what or where, as dotted paths.'),
+  contentArguments: z
+    .array(z.string().min(1))
+    .optional()
+    .describe('Arguments that carry content, as dotted paths.'),
+});
+
 const ToolSettings = z.strictObject({
+  annotations: Annotations.optional().describe('Overrides what is derived from the definition.'),
   labels: z
     .array(label)
     .optional()
@@ -219,6 +272,10 @@ export const Config = z.strictObject({
     .array(label)
     .default(['untrusted', 'private', 'secret', 'pii'])
     .describe('Every label that tools and policies may use; a typo in a policy is then an error.'),
+  trustedValues: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('Values that you vouch for as destinations: addresses, accounts, "@example.org".'),
   allowedOrigins: z
     .array(webUrl.toLowerCase())
     .default([])
@@ -291,6 +348,10 @@ function crossCheck(config: Config): string[] {
   if (upstreams.size < config.upstreams.length) problems.push('upstreams: two have the same name');
   if (agents.size < config.agents.length) problems.push('agents: two have the same name');
   for (const agent of config.agents) {
+    for (const purpose of agent.strictPurposes) {
+      if (!agent.purposes.includes(purpose))
+        problems.push(`agents.${agent.name}.strictPurposes: "${purpose}" is not among its purposes`);
+    }
     for (const pattern of agent.tools) {
       const upstream = pattern.slice(0, pattern.indexOf('/'));
       if (!upstreams.has(upstream))

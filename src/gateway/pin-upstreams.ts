@@ -1,10 +1,11 @@
 import type { Logger } from 'pino';
-import { digestJson, sha256 } from '../base/index.ts';
+import { digestJson, type JsonObject, sha256 } from '../base/index.ts';
+import type { PinnedTool } from '../cedar/index.ts';
 import type { IntentLog, ToolPinRecord } from '../intent-log/index.ts';
 import type { UpstreamPort } from './call/index.ts';
 import type { PinnedCatalogue } from './catalogue.ts';
 import type { OwnCalls } from './own-calls.ts';
-import type { PinStore, Pins } from './pins.ts';
+import { annotationsFor, type PinStore, type Pins } from './pins.ts';
 import { toPinned } from './prompt-pins.ts';
 import { suspicionsInText, suspicionsOf } from './review/index.ts';
 import type { UpstreamDescription } from './upstream/index.ts';
@@ -56,10 +57,12 @@ export async function takeDescription(
   }
   const collides = (tool: string): boolean => catalogue.collision(name, tool) !== undefined;
   const fresh = prompts.filter((prompt) => catalogue.prompts.collision(name, prompt.name) === undefined);
+  const kept = tools.filter((tool) => !collides(tool.name));
   const pins: Pins = {
-    tools: tools.filter((tool) => !collides(tool.name)),
+    tools: kept,
     ...(fresh.length === 0 ? {} : { prompts: fresh }),
     ...said,
+    annotations: annotationsFor(kept, { tools: [] }),
   };
   warnOfText(name, pins, log);
   await deps.intentLog.append(toPinRecord(name, pins, FIRST_CONTACT, catalogue));
@@ -88,12 +91,19 @@ export function toPinRecord(
     upstream,
     digest: digestJson({ tools: digests, instructions, ...prompts }),
     tools: digests,
+    annotations: annotationsDigest(pinned?.tools ?? []),
     ...(instructions === null ? {} : { instructions }),
     ...prompts,
     ...(pins.rejected === undefined ? {} : { rejected: pins.rejected }),
     ...(pins.rejectedPrompts === undefined ? {} : { rejectedPrompts: pins.rejectedPrompts }),
     by,
   };
+}
+
+/** What reviewers and definitions said about the tools, as policies see it from now on. */
+function annotationsDigest(tools: readonly PinnedTool[]): string {
+  const all = Object.fromEntries(tools.map((tool) => [tool.name, tool.annotations]));
+  return digestJson(all as unknown as JsonObject);
 }
 
 /** Trust on first use is not blind: the operator hears of text that deserves a look. */

@@ -1,8 +1,18 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { type JsonObject, SallyportError } from '../base/index.ts';
+import { digestJson, type JsonObject, SallyportError } from '../base/index.ts';
+import { deriveAnnotations, type StoredAnnotations } from '../cedar/index.ts';
 import type { ToolDefinition } from './upstream/index.ts';
+
+const Annotations = z.strictObject({
+  effect: z.enum(['read', 'write', 'egressRead']),
+  sink: z.enum(['none', 'own', 'external']),
+  resultTrust: z.enum(['own', 'thirdParty']),
+  capability: z.string().optional(),
+  keyArguments: z.array(z.strictObject({ path: z.string(), kind: z.enum(['address', 'identifier']) })),
+  contentArguments: z.array(z.string()),
+});
 
 const PinFile = z.strictObject({
   v: z.literal(1),
@@ -14,6 +24,7 @@ const PinFile = z.strictObject({
       rejected: z.record(z.string(), z.string()).optional(),
       prompts: z.array(z.looseObject({ name: z.string() })).optional(),
       rejectedPrompts: z.record(z.string(), z.string()).optional(),
+      annotations: z.record(z.string(), Annotations).optional(),
     }),
   ),
 });
@@ -31,7 +42,23 @@ export type Pins = {
   readonly prompts?: readonly ToolDefinition[];
   /** Prompts that a reviewer has turned down, likewise. */
   readonly rejectedPrompts?: Readonly<Record<string, string>>;
+  /** What was derived from the definitions when they were reviewed, before the configuration's word. */
+  readonly annotations?: StoredAnnotations;
 };
+
+/** The annotations to pin with definitions: those of before where nothing has changed, else derived now. */
+export function annotationsFor(tools: readonly ToolDefinition[], before: Pins): StoredAnnotations {
+  const known = before.annotations ?? {};
+  const definitions = new Map(before.tools.map((tool) => [tool.name, tool]));
+  return Object.fromEntries(
+    tools.map((tool) => {
+      const old = definitions.get(tool.name);
+      const isSame =
+        old !== undefined && Object.hasOwn(known, tool.name) && digestJson(old) === digestJson(tool);
+      return [tool.name, (isSame ? known[tool.name] : undefined) ?? deriveAnnotations(tool)];
+    }),
+  );
+}
 
 /** The reviews on disk, by upstream. */
 export type PinStore = {

@@ -1,9 +1,10 @@
 import type { Logger } from 'pino';
 import type { RunHistory } from '../cedar/index.ts';
-import type { Ending, Run, RunJournal } from '../identity/index.ts';
+import { declarationJson, type Ending, type Run, type RunJournal } from '../identity/index.ts';
 import type { IntentLog, RunOpenRecord } from '../intent-log/index.ts';
 import type { InFlight } from './call/index.ts';
 import type { Sessions } from './mcp/index.ts';
+import type { Provenances } from './provenances.ts';
 
 /** What the end of a run reaches. */
 export type RunJournalDeps = {
@@ -11,6 +12,7 @@ export type RunJournalDeps = {
   readonly inFlight: InFlight;
   readonly sessions: Pick<Sessions, 'end'>;
   readonly history: RunHistory;
+  readonly provenances: Provenances;
   /** Ends what an upstream holds for the run. */
   readonly letGo: (run: Run) => Iterable<Promise<void>>;
   readonly log: Logger;
@@ -22,11 +24,13 @@ export type RunJournalDeps = {
  */
 export function createRunJournal(deps: RunJournalDeps): RunJournal {
   return {
-    async opened(run) {
+    async opened(run, task) {
       await deps.intentLog.append(toRecord(run));
+      deps.provenances.open(run, task);
     },
     async closed(runs, ending) {
       for (const run of runs) cut(run, deps);
+      deps.provenances.close(runs);
       await deps.history.close(runs);
       await Promise.all(runs.map((run) => deps.intentLog.append(toClosing(run, ending))));
     },
@@ -49,12 +53,14 @@ function toClosing(run: Run, { state, by, reason }: Ending) {
 
 function toRecord(run: Run): RunOpenRecord {
   const { id, intent, envelope, ...rest } = run;
+  const declared = declarationJson(intent);
   return {
     type: 'run.open',
     run: id,
     ...rest,
     purpose: intent.purpose,
     ...(intent.taskDigest === undefined ? {} : { taskDigest: intent.taskDigest }),
+    ...(Object.keys(declared).length === 0 ? {} : { declared }),
     envelope: { ...envelope },
   };
 }

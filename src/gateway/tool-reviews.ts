@@ -15,7 +15,7 @@ import type { ReviewedUpstream, ReviewRequest, ReviewResult, ToolList } from './
 import type { PinnedCatalogue, Seen } from './catalogue.ts';
 import type { Config, UpstreamConfig } from './config.ts';
 import { toPinRecord } from './pin-upstreams.ts';
-import type { PinStore, Pins } from './pins.ts';
+import { annotationsFor, type PinStore, type Pins } from './pins.ts';
 import type { Policies } from './policies.ts';
 import { nextPrompts, type ReviewRefusal, toReviewedPrompts } from './prompt-reviews.ts';
 import { fieldChanges, suspicionsInText, suspicionsOf, type ToolNames } from './review/index.ts';
@@ -97,6 +97,7 @@ function toTool(tool: string, { name, seen, names, catalogue }: About): Tool {
     ...(annotations === undefined ? {} : { annotations }),
     groups: [...(shown?.groups ?? [])],
     labels: [...(shown?.labels ?? [])],
+    ...(shown === undefined ? {} : { forPolicy: toWire(shown.annotations) }),
     changes:
       pin === undefined || present === undefined
         ? []
@@ -104,6 +105,11 @@ function toTool(tool: string, { name, seen, names, catalogue }: About): Tool {
     suspicions: shown === undefined ? [] : [...suspicionsOf(shown.definition, name, names)],
     ...(collision === undefined ? {} : { collidesWith: `${collision.upstream}/${collision.tool}` }),
   };
+}
+
+function toWire({ keyArguments, contentArguments, ...rest }: PinnedTool['annotations']): Tool['forPolicy'] {
+  const keys = keyArguments.map((key) => ({ ...key }));
+  return { ...rest, keyArguments: keys, contentArguments: [...contentArguments] };
 }
 
 function stateOf(
@@ -252,9 +258,11 @@ function nextPins(
   const kept = instructions === undefined ? before.instructions : said;
   const prompts = nextPrompts(name, before, request, catalogue);
   if (!prompts.ok) return prompts;
+  const all = [...tools.values()];
   return ok({
     ...prompts.value,
-    tools: [...tools.values()],
+    tools: all,
+    annotations: annotationsFor(all, before),
     ...(kept === undefined ? {} : { instructions: kept }),
     ...(rejected.size === 0 ? {} : { rejected: Object.fromEntries(rejected) }),
   });

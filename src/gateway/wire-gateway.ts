@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Clock, IdSource, UpstreamName } from '../base/index.ts';
-import type { RunHistory } from '../cedar/index.ts';
+import { createProvenanceSecret, openProvenance, type RunHistory } from '../cedar/index.ts';
 import {
   gatewayResource,
   type RunJournal,
@@ -30,6 +30,7 @@ import { createOwnCalls, type OwnCalls } from './own-calls.ts';
 import { askUpstream, type PinDeps, takeDescription } from './pin-upstreams.ts';
 import { openPinStore } from './pins.ts';
 import { createPolicies, type Policies } from './policies.ts';
+import { createProvenances } from './provenances.ts';
 import { createRechecks, type Rechecks } from './rechecks.ts';
 import { createRunJournal } from './run-journal.ts';
 
@@ -67,6 +68,13 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
   const tasks = createTasks();
   const upstreams = openUpstreams(config, { now, log });
   const catalogue = await readPinnedCatalogue(config);
+  const secret = createProvenanceSecret();
+  const provenances = createProvenances({
+    newIndex: () => openProvenance({ secret }),
+    constants: config.trustedValues,
+    principalOf: (name) => config.agents.find((agent) => agent.name === name)?.actsFor ?? [],
+    log,
+  });
   const policies = createPolicies({ folder: config.policies, intentLog, log });
 
   const journal = createRunJournal({
@@ -80,6 +88,7 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
       },
     },
     history,
+    provenances,
     letGo: (run) => [...upstreams.values()].map((port) => letGo(port, run.id, pinning.ownCalls)),
     log,
   });
@@ -112,6 +121,7 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
     sessions,
     eventIds: createEventIds(randomBytes(32)),
     history,
+    provenances,
     inFlight,
     resumption: createResumption({ inFlight, log }),
     tasks,

@@ -1,6 +1,7 @@
 import { type AgentName, parseAgentName, SallyportError } from '../base/index.ts';
+import type { DeclarationCeiling } from './declaration.ts';
 import { parseToolPattern } from './envelope.ts';
-import type { Envelope, Owner, ToolPattern } from './run.ts';
+import type { Envelope, IntentLimits, Owner, ToolPattern } from './run.ts';
 
 /** A registered agent: who answers for it, what its runs may declare, and the most that any of them may do. */
 export type Agent = {
@@ -12,6 +13,15 @@ export type Agent = {
   readonly maxCalls: number;
   readonly maxDepth: number;
   readonly maxRunSeconds: number;
+  /** Groups of tools that its runs may declare; none unless said otherwise. */
+  readonly capabilities?: readonly string[] | undefined;
+  /** Addressees and sources that its runs may declare, `@domain` for all of a domain; any unless said otherwise. */
+  readonly addressees?: readonly string[] | undefined;
+  readonly sources?: readonly string[] | undefined;
+  /** Limits of every run. */
+  readonly limits?: IntentLimits | undefined;
+  /** Purposes whose runs are held to the capabilities they declare. */
+  readonly strictPurposes?: readonly string[] | undefined;
 };
 
 /** An agent as a configuration file has it. */
@@ -44,6 +54,18 @@ export function createAgentRegistry(entries: Iterable<AgentEntry>): AgentRegistr
 export function ceilingOf(agent: Agent, nowSeconds: number): Envelope {
   const { tools, maxCalls, maxDepth, maxRunSeconds } = agent;
   return { tools, maxCalls, maxDepth, expiresAt: nowSeconds + maxRunSeconds };
+}
+
+/** The most that a root run of an agent may declare for a purpose. */
+export function declarationCeilingOf(agent: Agent, purpose: string): DeclarationCeiling {
+  const { capabilities = [], addressees, sources, limits, strictPurposes = [] } = agent;
+  return {
+    capabilities,
+    ...(addressees === undefined ? {} : { addressees: addressees.map((name) => name.toLowerCase()) }),
+    ...(sources === undefined ? {} : { sources }),
+    ...(limits === undefined ? {} : { limits }),
+    ...(strictPurposes.includes(purpose) ? { strict: true } : {}),
+  };
 }
 
 function parseAgent(entry: AgentEntry, problems: string[]): Agent | undefined {

@@ -3,13 +3,14 @@ import { claimProof } from './accept-proof.ts';
 import { findLiveChain } from './ancestry.ts';
 import { tokenMessage } from './auth-challenge.ts';
 import type { AuthorityDeps, TokenResponse } from './authority.ts';
+import { ceilingOfIntent, declareWithin } from './declaration.ts';
 import { issueGrant, toGrantedIntent } from './delegation-grant.ts';
 import type { Proof } from './dpop.ts';
 import { childCeiling, narrow } from './envelope.ts';
 import { grantedIntentDetails, wantedEnvelope } from './intent-details.ts';
 import type { Run } from './run.ts';
 import { runReference } from './run-reference.ts';
-import { refuseEnvelope, refuseToken, type TokenRefusal } from './token-refusal.ts';
+import { refuseDeclaration, refuseEnvelope, refuseToken, type TokenRefusal } from './token-refusal.ts';
 import { type DelegationRequest, TOKEN_TYPES } from './token-request.ts';
 
 /**
@@ -33,7 +34,11 @@ export async function delegate(
   const ceiling = childCeiling(parent.value.envelope);
   const envelope = ceiling.ok ? narrow(ceiling.value, wantedEnvelope(intent, nowSeconds)) : ceiling;
   if (!envelope.ok) return refuseEnvelope(envelope.error);
-  const granted = toGrantedIntent(intent, envelope.value, nowSeconds);
+  const declared = declareWithin(ceilingOfIntent(parent.value.intent), intent);
+  if (!declared.ok) return refuseDeclaration(declared.error);
+  const { purpose, taskDigest } = intent;
+  const about = { purpose, ...(taskDigest === undefined ? {} : { taskDigest }), ...declared.value };
+  const granted = toGrantedIntent(about, envelope.value, nowSeconds);
   const { grant, expiresAt } = issueGrant(parent.value, granted, deps);
   return ok({
     access_token: grant,

@@ -7,7 +7,7 @@ import {
   parseIntentDetail,
   type WantedIntent,
 } from './intent-details.ts';
-import type { Envelope, Run } from './run.ts';
+import type { DeclaredIntent, Envelope, Run } from './run.ts';
 import { runReference } from './run-reference.ts';
 
 /** Seconds in which a sub-agent must redeem a grant. */
@@ -78,12 +78,17 @@ export function verifyGrant(assertion: string, deps: GrantDeps): Result<Delegati
 }
 
 function isComplete(intent: WantedIntent): intent is GrantedIntent {
-  const { tools, maxCalls, maxDepth, expiresIn } = intent;
+  const { tools, maxCalls, maxDepth, expiresIn, task, strict } = intent;
+  if (task !== undefined || strict === false) return false;
   return tools !== undefined && maxCalls !== undefined && maxDepth !== undefined && expiresIn !== undefined;
 }
 
 /** A granted intent for an envelope that starts now. */
-export function toGrantedIntent(intent: WantedIntent, envelope: Envelope, nowSeconds: number): GrantedIntent {
+export function toGrantedIntent(
+  intent: DeclaredIntent,
+  envelope: Envelope,
+  nowSeconds: number,
+): GrantedIntent {
   const { tools, maxCalls, maxDepth, expiresAt } = envelope;
   return { ...intent, tools, maxCalls, maxDepth, expiresIn: expiresAt - nowSeconds };
 }

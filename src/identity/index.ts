@@ -34,6 +34,13 @@ export {
   type MintDeps,
   mintCallToken,
 } from './call-token.ts';
+export {
+  CAPABILITY_WORDS,
+  STANDARD_CAPABILITIES,
+  type StandardCapability,
+  TOOL_WORDS,
+} from './capability-words.ts';
+export { declarationJson, parseDeclaration } from './declaration.ts';
 export { createProofVerifier, type ProofDefect, type ProofVerifier } from './dpop.ts';
 export { type EndRunDeps, endExpiredRuns, endRun } from './end-run.ts';
 export {
@@ -43,6 +50,7 @@ export {
   parseToolPattern,
   type WantedEnvelope,
 } from './envelope.ts';
+export { inferCapabilities } from './infer-capabilities.ts';
 export { INTENT_TYPE } from './intent-details.ts';
 export { handleRevocation } from './revocation-endpoint.ts';
 export {
@@ -52,6 +60,7 @@ export {
   type DeclaredIntent,
   type Envelope,
   type Evidence,
+  type IntentLimits,
   type KeyThumbprint,
   type Owner,
   type ProofOfPossession,

@@ -6,7 +6,15 @@ import {
   ok,
   parseStrictJson,
   type Result,
+  sha256,
 } from '../base/index.ts';
+import {
+  DECLARATION_MEMBERS,
+  type Declaration,
+  declarationJson,
+  declaresSameParts,
+  parseDeclaration,
+} from './declaration.ts';
 import { parseToolPattern, type WantedEnvelope } from './envelope.ts';
 import type { DeclaredIntent, Run, ToolPattern } from './run.ts';
 
@@ -14,13 +22,32 @@ import type { DeclaredIntent, Run, ToolPattern } from './run.ts';
 export const INTENT_TYPE = 'sallyport_intent';
 
 /** What a token request declares. `expiresIn` is seconds from the start of the run. */
-export type WantedIntent = DeclaredIntent &
-  Omit<WantedEnvelope, 'expiresAt'> & { readonly expiresIn?: number };
+export type WantedIntent = Pick<DeclaredIntent, 'purpose' | 'taskDigest'> &
+  Declaration &
+  Omit<WantedEnvelope, 'expiresAt'> & {
+    readonly expiresIn?: number;
+    /** The task in words: used in memory, and never in a token, a log or a store. */
+    readonly task?: string;
+  };
 
 /** A declared intent in which every limit is stated. */
-export type GrantedIntent = WantedIntent & Required<Omit<WantedIntent, 'taskDigest'>>;
+export type GrantedIntent = Omit<WantedIntent, 'task' | 'strict'> &
+  Pick<DeclaredIntent, 'strict'> &
+  Required<Pick<WantedIntent, 'tools' | 'maxCalls' | 'maxDepth' | 'expiresIn'>>;
 
-const MEMBERS = new Set(['type', 'purpose', 'task_digest', 'tools', 'max_calls', 'max_depth', 'expires_in']);
+const MEMBERS: ReadonlySet<string> = new Set([
+  'type',
+  'purpose',
+  'task',
+  'task_digest',
+  'tools',
+  'max_calls',
+  'max_depth',
+  'expires_in',
+  ...DECLARATION_MEMBERS,
+]);
+/** Longest text of a task, in characters. */
+const MAX_TASK_LENGTH = 8_192;
 const PURPOSE = /^[a-z][a-z0-9-]{0,63}$/;
 const SHA256 = /^[A-Za-z0-9_-]{43}$/;
 const MAX_TOOLS = 256;
@@ -45,29 +72,44 @@ export function parseIntentDetail(detail: JsonValue): Result<WantedIntent, strin
   const unknown = Object.keys(detail).find((member) => !MEMBERS.has(member));
   if (unknown !== undefined)
     return err(`authorization_details[0]: a member is not known; known are ${[...MEMBERS].join(', ')}`);
-  const {
-    purpose,
-    task_digest: taskDigest,
-    max_calls: maxCalls,
-    max_depth: maxDepth,
-    expires_in: expiresIn,
-  } = detail;
+  const { purpose, max_calls: maxCalls, max_depth: maxDepth, expires_in: expiresIn } = detail;
   if (typeof purpose !== 'string' || !PURPOSE.test(purpose)) {
     return err('authorization_details[0].purpose must be one of the purposes the agent is registered for');
   }
-  if (taskDigest !== undefined && (typeof taskDigest !== 'string' || !SHA256.test(taskDigest))) {
-    return err('authorization_details[0].task_digest must be a SHA-256 in base64url');
-  }
+  const task = parseTask(detail);
+  if (!task.ok) return task;
   const tools = parseTools(detail['tools']);
   if (!tools.ok) return tools;
   const counts = parseCounts({ maxCalls, maxDepth, expiresIn });
   if (!counts.ok) return counts;
+  const declaration = parseDeclaration(detail);
+  if (!declaration.ok) return err(`authorization_details[0].${declaration.error}`);
   return ok({
     purpose,
-    ...(taskDigest === undefined ? {} : { taskDigest }),
+    ...task.value,
+    ...declaration.value,
     ...(tools.value === undefined ? {} : { tools: tools.value }),
     ...counts.value,
   });
+}
+
+/** A text and its digest must belong together: what is signed is the digest. */
+function parseTask({
+  task,
+  task_digest: stated,
+}: JsonObject): Result<Pick<WantedIntent, 'task' | 'taskDigest'>, string> {
+  if (stated !== undefined && (typeof stated !== 'string' || !SHA256.test(stated))) {
+    return err('authorization_details[0].task_digest must be a SHA-256 in base64url');
+  }
+  if (task === undefined) return ok(stated === undefined ? {} : { taskDigest: stated });
+  if (typeof task !== 'string' || task.length > MAX_TASK_LENGTH || !task.isWellFormed()) {
+    return err(`authorization_details[0].task must be a text of at most ${MAX_TASK_LENGTH} characters`);
+  }
+  const taskDigest = sha256(task);
+  if (stated !== undefined && stated !== taskDigest) {
+    return err('authorization_details[0].task_digest must be the SHA-256 of task');
+  }
+  return ok({ task, taskDigest });
 }
 
 function parseTools(value: JsonValue | undefined): Result<readonly ToolPattern[] | undefined, string> {
@@ -106,11 +148,6 @@ function parseCounts(
 
 const WIRE_NAME = { maxCalls: 'max_calls', maxDepth: 'max_depth', expiresIn: 'expires_in' } as const;
 
-/** The part of a declared intent that is no limit. */
-export function declaredIntent({ purpose, taskDigest }: DeclaredIntent): DeclaredIntent {
-  return { purpose, ...(taskDigest === undefined ? {} : { taskDigest }) };
-}
-
 /** The limits of a declared intent, for a run that starts at `startsAt` (seconds since the epoch). */
 export function wantedEnvelope(
   { tools, maxCalls, maxDepth, expiresIn }: WantedIntent,
@@ -130,6 +167,7 @@ export function intentDetails({ intent, envelope }: Pick<Run, 'intent' | 'envelo
     type: INTENT_TYPE,
     purpose: intent.purpose,
     ...(intent.taskDigest === undefined ? {} : { task_digest: intent.taskDigest }),
+    ...declarationJson(intent),
     tools: envelope.tools,
     max_calls: envelope.maxCalls,
     max_depth: envelope.maxDepth,
@@ -143,6 +181,7 @@ export function grantedIntentDetails(intent: GrantedIntent): JsonObject {
     type: INTENT_TYPE,
     purpose: intent.purpose,
     ...(intent.taskDigest === undefined ? {} : { task_digest: intent.taskDigest }),
+    ...declarationJson(intent),
     tools: intent.tools,
     max_calls: intent.maxCalls,
     max_depth: intent.maxDepth,
@@ -160,6 +199,7 @@ export function declaresSame(run: Run, wanted: WantedIntent, latestEnd = Number.
   return (
     purpose === intent.purpose &&
     (taskDigest === undefined || taskDigest === intent.taskDigest) &&
+    declaresSameParts(intent, wanted) &&
     (tools === undefined || isSameSet(tools, envelope.tools)) &&
     (maxCalls === undefined || maxCalls === envelope.maxCalls) &&
     (maxDepth === undefined || maxDepth === envelope.maxDepth) &&

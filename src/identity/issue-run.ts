@@ -19,13 +19,14 @@ export async function openRun(
   chain: Chain,
   resource: string,
   deps: AuthorityDeps,
+  task?: string,
 ): Promise<Result<TokenResponse, TokenRefusal>> {
   const [run] = chain;
   const closeAgain = async (reason: string): Promise<void> => {
     const ending: Ending = { state: 'ended', by: 'gateway', reason };
     await deps.journal.closed([run], ending);
   };
-  await deps.journal.opened(run);
+  await deps.journal.opened(run, task);
   const opened = await deps.runs.open(run).catch(async (cause: unknown) => {
     await closeAgain('not opened: the run store failed');
     throw cause;

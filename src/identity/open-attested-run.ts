@@ -1,15 +1,17 @@
 import { type AgentName, ok, parseAgentName, type Result, toEpochSeconds } from '../base/index.ts';
 import { claimProof } from './accept-proof.ts';
-import { type Agent, ceilingOf } from './agent-registry.ts';
+import { type Agent, ceilingOf, declarationCeilingOf } from './agent-registry.ts';
 import type { Attested } from './attestors/index.ts';
 import type { AuthorityDeps, TokenResponse } from './authority.ts';
+import { declareWithin } from './declaration.ts';
 import type { Proof } from './dpop.ts';
 import { narrow } from './envelope.ts';
-import { declaredIntent, type WantedIntent, wantedEnvelope } from './intent-details.ts';
+import { inferCapabilities } from './infer-capabilities.ts';
+import { type WantedIntent, wantedEnvelope } from './intent-details.ts';
 import { openRun, renewRun } from './issue-run.ts';
 import type { Run } from './run.ts';
 import { parseSpiffeId, runSpiffeId } from './spiffe-id.ts';
-import { refuseEnvelope, refuseToken, type TokenRefusal } from './token-refusal.ts';
+import { refuseDeclaration, refuseEnvelope, refuseToken, type TokenRefusal } from './token-refusal.ts';
 import type { AssertionRequest } from './token-request.ts';
 
 /**
@@ -37,7 +39,7 @@ export async function openAttestedRun(
   const run = draftRun(agent, attested.value, request.intent, proof, deps);
   if (!run.ok) return run;
   const mine = await claimAssertion(attested.value, proof, deps);
-  return mine.ok ? openRun([run.value], request.resource, deps) : mine;
+  return mine.ok ? openRun([run.value], request.resource, deps, request.intent?.task) : mine;
 }
 
 async function attest(
@@ -108,6 +110,8 @@ function draftRun(
   }
   const envelope = narrow(ceilingOf(agent, issuedAt), wantedEnvelope(intent, issuedAt));
   if (!envelope.ok) return refuseEnvelope(envelope.error);
+  const declared = declareRoot(agent, intent);
+  if (!declared.ok) return declared;
   const id = deps.ids.runId();
   return ok({
     id,
@@ -118,9 +122,30 @@ function draftRun(
     root: id,
     depth: 0,
     key: proof.thumbprint,
-    intent: declaredIntent(intent),
+    intent: declared.value,
     envelope: envelope.value,
     evidence: attested.evidence,
     issuedAt,
   });
+}
+
+/**
+ * What a run that nobody delegated to declares. What it does not state it does not have, but for capabilities,
+ * which its task may suggest when it is not held to them.
+ */
+function declareRoot(agent: Agent, wanted: WantedIntent): Result<Run['intent'], TokenRefusal> {
+  const { purpose, taskDigest, task } = wanted;
+  const ceiling = declarationCeilingOf(agent, purpose);
+  const isStrict = wanted.strict === true || ceiling.strict === true;
+  const canInfer = wanted.capabilities === undefined && task !== undefined && !isStrict;
+  const inferred = canInfer ? inferCapabilities(task, ceiling.capabilities) : [];
+  const declared = declareWithin(ceiling, {
+    capabilities: inferred,
+    addressees: [],
+    sources: [],
+    ...wanted,
+    ...(inferred.length > 0 ? { inferred: true } : {}),
+  });
+  if (!declared.ok) return refuseDeclaration(declared.error);
+  return ok({ purpose, ...(taskDigest === undefined ? {} : { taskDigest }), ...declared.value });
 }

@@ -2,15 +2,16 @@ import { ok, type Result, sha256, toEpochSeconds } from '../base/index.ts';
 import { claimProof } from './accept-proof.ts';
 import { findLiveChain } from './ancestry.ts';
 import type { AuthorityDeps, TokenResponse } from './authority.ts';
+import { ceilingOfIntent, declareWithin } from './declaration.ts';
 import { type DelegationGrant, verifyGrant } from './delegation-grant.ts';
 import type { Proof } from './dpop.ts';
 import { childCeiling, narrow } from './envelope.ts';
-import { declaredIntent, type WantedIntent, wantedEnvelope } from './intent-details.ts';
+import { type WantedIntent, wantedEnvelope } from './intent-details.ts';
 import { openRun, renewRun } from './issue-run.ts';
 import { agentOf } from './open-attested-run.ts';
 import type { Chain, Envelope, Run } from './run.ts';
 import { runSpiffeId } from './spiffe-id.ts';
-import { refuseEnvelope, refuseToken, type TokenRefusal } from './token-refusal.ts';
+import { refuseDeclaration, refuseEnvelope, refuseToken, type TokenRefusal } from './token-refusal.ts';
 import type { AssertionRequest } from './token-request.ts';
 
 /**
@@ -74,7 +75,7 @@ function draftChild(
   deps: AuthorityDeps,
 ): Result<Run, TokenRefusal> {
   const issuedAt = toEpochSeconds(deps.now());
-  const intent = agreeOnIntent(grant.intent, request.intent);
+  const intent = agreeOnIntent(grant.intent, request.intent, parent);
   if (!intent.ok) return intent;
   const envelope = childEnvelope(grant, request.intent, parent, issuedAt);
   if (!envelope.ok) return envelope;
@@ -100,19 +101,29 @@ function draftChild(
   });
 }
 
-/** The child may say less than the grant or the same; what it says must not contradict it. */
+/**
+ * The child may say less than the grant or the same; what it says must not contradict it. It is measured once
+ * more against the parent.
+ *
+ * INVARIANT: a child declares a subset of what its parent declared.
+ */
 function agreeOnIntent(
   granted: WantedIntent,
   wanted: WantedIntent | undefined,
+  parent: Run,
 ): Result<Run['intent'], TokenRefusal> {
   const taskDigest = wanted?.taskDigest ?? granted.taskDigest;
   const isSameTask = granted.taskDigest === undefined || granted.taskDigest === taskDigest;
   if (!isSameTask || (wanted !== undefined && wanted.purpose !== granted.purpose)) {
     return refuseToken('invalid_authorization_details', 'purpose and task_digest must be those of the grant');
   }
-  return ok(
-    declaredIntent({ purpose: granted.purpose, ...(taskDigest === undefined ? {} : { taskDigest }) }),
-  );
+  const asked = declareWithin(ceilingOfIntent(granted), wanted ?? {});
+  if (!asked.ok) return refuseDeclaration(asked.error);
+  const nothing = { capabilities: [], addressees: [], sources: [] }; // what was not asked for is not inherited here
+  const declared = declareWithin(ceilingOfIntent(parent.intent), { ...nothing, ...asked.value });
+  if (!declared.ok) return refuseDeclaration(declared.error);
+  const { purpose } = granted;
+  return ok({ purpose, ...(taskDigest === undefined ? {} : { taskDigest }), ...declared.value });
 }
 
 /**

@@ -6,8 +6,8 @@ import type { Ending } from './run-store.ts';
  * resolve. A rejection means "not written": the run is then not issued, and the end is not acknowledged.
  */
 export interface RunJournal {
-  /** Before the run can be used. */
-  opened(run: Run): Promise<void>;
+  /** Before the run can be used. `task`: the text it declared, which is not for writing down. */
+  opened(run: Run, task?: string): Promise<void>;
   /** After the end is in force. */
   closed(runs: readonly Run[], ending: Ending): Promise<void>;
 }

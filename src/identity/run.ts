@@ -30,6 +30,25 @@ export type DeclaredIntent = {
   readonly purpose: string;
   /** SHA-256 of the task text, base64url; the text itself stays with the caller. */
   readonly taskDigest?: string;
+  /** Groups of tools it needs, sorted. Absent means none, as for the lists below. */
+  readonly capabilities?: readonly string[];
+  /** Who may receive: mail addresses, accounts, URLs, user names, in lower case. */
+  readonly addressees?: readonly string[];
+  /** What it may work from: file names, record titles, URLs. */
+  readonly sources?: readonly string[];
+  readonly limits?: IntentLimits;
+  /** Nothing outside of `capabilities` is for this run, whatever policies say. */
+  readonly strict?: true;
+  /** The capabilities were guessed from the task's text; nobody declared them. */
+  readonly inferred?: true;
+};
+
+/** Limits on what a run may do with the tools it has. */
+export type IntentLimits = {
+  /** Largest amount by name of an argument; holds for arguments of that name of every tool, at any depth. */
+  readonly amounts?: Readonly<Record<string, number>> | undefined;
+  /** Most calls by capability; those of the whole delegation tree count. */
+  readonly calls?: Readonly<Record<string, number>> | undefined;
 };
 
 /** What proved the run's origin: kept in the log, so that the identity can be questioned later. */

@@ -1,4 +1,5 @@
 import { err, type JsonObject, type Result } from '../base/index.ts';
+import type { DeclarationRefusal } from './declaration.ts';
 import type { EnvelopeRefusal } from './envelope.ts';
 
 /** Error codes of the token and revocation endpoints: RFC 6749 §5.2, RFC 8707 §2, RFC 9396 §5, RFC 9449 §5. */
@@ -35,6 +36,15 @@ export function refuseToken(error: TokenError, description: string): Result<neve
 /** Refuses an envelope that goes beyond its ceiling, and says which part and by what. */
 export function refuseEnvelope(refusal: EnvelopeRefusal): Result<never, TokenRefusal> {
   return refuseToken('invalid_authorization_details', envelopeMessage(refusal));
+}
+
+/** Refuses a declaration that goes beyond its ceiling, and says which part. */
+export function refuseDeclaration({ part, value }: DeclarationRefusal): Result<never, TokenRefusal> {
+  const message =
+    value === undefined
+      ? `${part} cannot be taken back; this run is held to what it declares`
+      : `${part}: "${value}" is beyond what this run may declare`;
+  return refuseToken('invalid_authorization_details', message);
 }
 
 function envelopeMessage(refusal: EnvelopeRefusal): string {

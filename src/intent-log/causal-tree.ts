@@ -19,7 +19,7 @@ export type CausalCall = {
   readonly call: CallId;
   readonly subject?: Subject;
   /** `refused`: before policy had its say; `reason` then tells why. */
-  readonly effect: 'permit' | 'forbid' | 'refused';
+  readonly effect: 'permit' | 'forbid' | 'ask' | 'refused';
   readonly policies: readonly string[];
   readonly code?: string;
   readonly reason?: string;

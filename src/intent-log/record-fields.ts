@@ -80,6 +80,8 @@ const decision = fields<DecisionEntry>({
   code: optional('string'),
   reason: optional('string'),
   detail: optional('string'),
+  callHash: optional('string'),
+  asked: optional('json'),
 });
 
 const early = fields<EarlyRefusal>({ reason: 'string', detail: optional('string') });
@@ -100,6 +102,7 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     key: 'string',
     purpose: 'string',
     taskDigest: optional('string'),
+    declared: optional('json'),
     envelope: fields<RunOpenRecord['envelope']>({
       tools: 'strings',
       maxCalls: 'integer',
@@ -126,6 +129,7 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     proof: 'string',
     labels: optional('strings'),
     continues: optional('string'),
+    provenance: optional('json'),
     rpcId: optional('rpcId'),
     traceparent: optional('string'),
   }),
@@ -165,6 +169,7 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     upstream: 'string',
     digest: 'string',
     tools: 'json',
+    annotations: optional('string'),
     instructions: optional('string'),
     prompts: optional('json'),
     rejected: optional('json'),

@@ -29,12 +29,15 @@ export type Subject = {
 };
 
 export type DecisionEntry = {
-  readonly effect: 'permit' | 'forbid';
+  readonly effect: 'permit' | 'forbid' | 'ask';
   readonly policies: readonly string[];
   readonly revision: string;
   readonly code?: DenyCode;
   readonly reason?: string;
   readonly detail?: string;
+  /** Of an `ask`: what an approval would be bound to, and the values it would be about, by path. */
+  readonly callHash?: string;
+  readonly asked?: JsonObject;
 };
 
 /** Why a request was refused before policy had its say. */
@@ -65,6 +68,8 @@ export type RunOpenRecord = {
   readonly key: KeyThumbprint;
   readonly purpose: string;
   readonly taskDigest?: string;
+  /** Capabilities, addressees, sources and limits that the run declared, as in its token. */
+  readonly declared?: JsonObject;
   readonly envelope: Envelope;
   readonly evidence: Evidence;
   readonly issuedAt: number;
@@ -92,6 +97,8 @@ export type IntentRecord = {
   readonly labels?: readonly string[];
   /** The earlier call that this one carries on: the one that made the task it is about. */
   readonly continues?: CallId;
+  /** Where the key arguments and the content come from, by path; no values. */
+  readonly provenance?: JsonObject;
   readonly rpcId?: string | number;
   /** W3C trace context the client sent: a hint, never an identity. */
   readonly traceparent?: string;
@@ -149,6 +156,8 @@ export type ToolPinRecord = {
   readonly upstream: string;
   readonly digest: string;
   readonly tools: JsonObject;
+  /** Digest of the tools' annotations by name, as policies see them. */
+  readonly annotations?: string;
   /** Digest of the reviewed server instructions. */
   readonly instructions?: string;
   /** Digests of the reviewed prompts. */

@@ -6,7 +6,13 @@ import {
   systemClock,
   type UpstreamName,
 } from '../../src/base/index.ts';
-import type { AuthorizationRequest, Decision, Pdp } from '../../src/cedar/index.ts';
+import {
+  type AuthorizationRequest,
+  createProvenanceSecret,
+  type Decision,
+  openProvenance,
+  type Pdp,
+} from '../../src/cedar/index.ts';
 import {
   type CallDeps,
   createInFlight,
@@ -19,6 +25,7 @@ import {
 import { createCatalogue } from '../../src/gateway/catalogue.ts';
 import { createLogger, parseConfig } from '../../src/gateway/index.ts';
 import { agentGone, createEventIds, createSessions, writeAnswer } from '../../src/gateway/mcp/index.ts';
+import { createProvenances } from '../../src/gateway/provenances.ts';
 import { openHttpUpstream } from '../../src/gateway/upstream/index.ts';
 import type { RecordBody } from '../../src/intent-log/index.ts';
 import { createEmbeddedRunHistory } from '../../src/storage/index.ts';
@@ -116,6 +123,7 @@ function toDeps(own: Pick<CallDeps, 'upstreams'> & { decided: Decided[]; records
   const run = aRun();
   const log = createLogger('silent');
   const inFlight = createInFlight();
+  const secret = createProvenanceSecret();
   const identity = {
     tokens: { verify: () => ok({ run: run.id, key: run.key, tokenId: 't', expiresAt: 0 }) },
     proofs: {
@@ -136,6 +144,12 @@ function toDeps(own: Pick<CallDeps, 'upstreams'> & { decided: Decided[]; records
     sessions: createSessions({ now: systemClock }),
     eventIds: createEventIds(new Uint8Array(32)),
     history: createEmbeddedRunHistory([]),
+    provenances: createProvenances({
+      newIndex: () => openProvenance({ secret }),
+      constants: [],
+      principalOf: () => [],
+      log,
+    }),
     inFlight,
     resumption: createResumption({ inFlight, log, waitMs: 1 }),
     tasks: createTasks(),

@@ -11,6 +11,8 @@ export type ChangingServer = HttpServer & {
   instructions: string | undefined;
   prompts: Json[];
   resources: Json[];
+  /** What a tool answers, by its name; a sentence by default. */
+  readonly results: Record<string, Json>;
   /** Does every request but `initialize` need the session it was given? */
   keepsSessions: boolean;
   /** What its tool `announce` announces. */
@@ -35,6 +37,7 @@ export async function startChangingServer(tools: Tool[]): Promise<ChangingServer
     instructions: undefined as string | undefined,
     prompts: [] as Json[],
     resources: [] as Json[],
+    results: {} as Record<string, Json>,
     keepsSessions: false,
     announces: 'notifications/tools/list_changed',
     isMute: false,
@@ -99,7 +102,7 @@ export async function startChangingServer(tools: Tool[]): Promise<ChangingServer
       case 'resources/read':
         return { contents: [{ uri: (message['params'] as Json)['uri'], text: 'content' }] };
       case 'tools/call':
-        return { content: [{ type: 'text', text: `${name} was called` }] };
+        return state.results[name] ?? { content: [{ type: 'text', text: `${name} was called` }] };
       default:
         return undefined;
     }

@@ -16,7 +16,9 @@ export function contextInput(request: AuthorizationRequest, action: ActionModel)
   const run = caller.chain[0];
   if (target.kind === 'tool') {
     if (action.args === undefined) throw new TypeError('a tool has arguments');
-    return { request, run, encoded: encodeArgs(action.args, target.args) };
+    const { annotations, isReviewed } = action;
+    if (annotations === undefined) throw new TypeError('a tool has annotations');
+    return { request, run, encoded: encodeArgs(action.args, target.args), annotations, isReviewed };
   }
   const param = paramOf(target.method);
   const value = param === undefined ? undefined : target.params[param];

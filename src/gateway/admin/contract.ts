@@ -76,6 +76,19 @@ export const ReviewedUpstream = z.strictObject({
       annotations: json.optional(),
       groups: z.array(z.string()),
       labels: z.array(z.string()),
+      forPolicy: z
+        .strictObject({
+          effect: z.enum(['read', 'write', 'egressRead']),
+          sink: z.enum(['none', 'own', 'external']),
+          resultTrust: z.enum(['own', 'thirdParty']),
+          capability: z.string().optional(),
+          keyArguments: z.array(
+            z.strictObject({ path: z.string(), kind: z.enum(['address', 'identifier']) }),
+          ),
+          contentArguments: z.array(z.string()),
+        })
+        .optional()
+        .describe('What policies are told of the tool: from the configuration, else from its definition.'),
       changes: Changes,
       suspicions: z.array(Suspicion),
       collidesWith: z.string().optional().describe('The earlier tool that this one could be taken for.'),

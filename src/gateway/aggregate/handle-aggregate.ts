@@ -66,7 +66,7 @@ async function answerHere(
   const method = isPost ? admitted.method : admitted.leg;
   const params = (isPost ? admitted.params : undefined) ?? {};
   const { ports, decision } = await reachOf(request, method, params, deps);
-  if (decision.effect === 'forbid') return refuseByDecision(request, decision, false, deps);
+  if (decision.effect !== 'permit') return refuseByDecision(request, decision, false, deps);
   return answerOwn(request, method, decision, deps, async () => {
     switch (route.kind) {
       case 'gather': {

@@ -33,7 +33,7 @@ export async function listen(
     return refuse(request, { step: 'resolve', refusal }, deps.call);
   }
   const { ports, decision } = await reachOf(request, admitted.method, admitted.params ?? {}, deps);
-  if (decision.effect === 'forbid') return refuseByDecision(request, decision, false, deps);
+  if (decision.effect !== 'permit') return refuseByDecision(request, decision, false, deps);
   const joined = await openJoined(request, admitted.method, decision, deps);
   if (joined === undefined) return refuseOver(request, deps);
   const sources = ports.flatMap(({ upstream: { name } }) => {

@@ -1,5 +1,5 @@
 import { canonicalJson, type JsonObject, sha256 } from '../../base/index.ts';
-import type { Decision, Forbid, Permit, Target } from '../../cedar/index.ts';
+import type { Decision, Forbid, NotPermitted, Permit, Target } from '../../cedar/index.ts';
 import type { OutcomeRecord } from '../../intent-log/index.ts';
 import {
   type CallResult,
@@ -26,7 +26,7 @@ export async function reachOf(
   const facts = await deps.history.facts(caller.chain[0]);
   const ports: UpstreamPort[] = [];
   const policies = new Set<string>();
-  let refusal: Forbid | undefined;
+  let refusal: NotPermitted | undefined;
   for (const [upstream, port] of deps.upstreams) {
     const target: Target = { kind: 'method', upstream, method, params };
     const credential = port.credential.kind;
@@ -49,7 +49,7 @@ export function notOffered(reason: string, revision: string): Forbid {
 
 export function refuseByDecision(
   request: KnownRequest,
-  decision: Forbid,
+  decision: NotPermitted,
   isToolCall: boolean,
   { call: deps }: AggregateDeps,
 ): Promise<CallResult> {

@@ -29,7 +29,7 @@ export async function openSessionStream(
   if (place?.kind === 'answer') return resumeAnswer(request, session, place, deps);
 
   const { decision } = await reachOf(request, 'GET', {}, deps);
-  if (decision.effect === 'forbid') return refuseByDecision(request, decision, false, deps);
+  if (decision.effect !== 'permit') return refuseByDecision(request, decision, false, deps);
   session.stream?.end(); // its client has come back
   const joined = await openJoined(request, 'GET', decision, deps);
   if (joined === undefined) return refuseOver(request, deps);

@@ -1,5 +1,5 @@
 import type { CallId, UpstreamName } from '../../base/index.ts';
-import type { Forbid } from '../../cedar/index.ts';
+import type { NotPermitted } from '../../cedar/index.ts';
 import type { AuthFailure } from '../../identity/index.ts';
 import type { AdmitRefusal, Relayed } from '../mcp/index.ts';
 import type { Era, RpcId, UpstreamFailure } from '../upstream/index.ts';
@@ -44,7 +44,7 @@ export type Refusal =
   | { readonly step: 'resolve'; readonly refusal: ResolveRefusal }
   | {
       readonly step: 'decide';
-      readonly decision: Forbid;
+      readonly decision: NotPermitted;
       readonly isToolCall: boolean;
       readonly era: Era;
     }

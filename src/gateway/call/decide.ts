@@ -1,5 +1,5 @@
 import { isJsonObject } from '../../base/index.ts';
-import type { Decision, Forbid, RunFacts, Target } from '../../cedar/index.ts';
+import type { Decision, Explanation, Forbid, RunFacts, Target } from '../../cedar/index.ts';
 import type { CallDeps } from './deps.ts';
 import type { Call } from './resolve-call.ts';
 
@@ -7,7 +7,12 @@ import type { Call } from './resolve-call.ts';
  * STEPS 4 and 5: the pinned definition, then policy, then the run's budget. The budget comes last, so that a
  * refused call costs the run nothing.
  */
-export async function decide(call: Call, facts: RunFacts, deps: CallDeps): Promise<Decision> {
+export async function decide(
+  call: Call,
+  facts: RunFacts,
+  provenance: Explanation | undefined,
+  deps: CallDeps,
+): Promise<Decision> {
   const { caller, target, port, run } = call;
   const { revision } = deps.pdp;
   const prompt = promptOf(target);
@@ -20,8 +25,15 @@ export async function decide(call: Call, facts: RunFacts, deps: CallDeps): Promi
     return forbid('not_reviewed', 'the tool has changed since it was reviewed', revision);
   }
   const credential = port.credential.kind;
-  const decision = deps.pdp.decide({ caller, target, facts, credential, now: deps.now() });
-  if (decision.effect === 'forbid') return decision;
+  const decision = deps.pdp.decide({
+    caller,
+    target,
+    facts,
+    credential,
+    now: deps.now(),
+    ...(provenance === undefined ? {} : { provenance }),
+  });
+  if (decision.effect !== 'permit') return decision;
   if (prompt !== undefined && deps.catalogue.prompts.review(target.upstream, prompt) !== 'pinned')
     return forbid('not_reviewed', 'the prompt is not, or no longer, as it was reviewed', revision);
   if (target.kind !== 'tool') return decision;

@@ -5,6 +5,7 @@ import type { AuthenticateDeps, AuthenticationRequest, MintDeps } from '../../id
 import type { IntentLog } from '../../intent-log/index.ts';
 import type { PinnedCatalogue } from '../catalogue.ts';
 import type { AdmissionRules, EventIds, Sessions } from '../mcp/index.ts';
+import type { Provenances } from '../provenances.ts';
 import type { Rechecks } from '../rechecks.ts';
 import type { Upstream } from '../upstream/index.ts';
 import type { Inbound } from './call.ts';
@@ -31,6 +32,7 @@ export type CallDeps = {
   readonly sessions: Sessions;
   readonly eventIds: EventIds;
   readonly history: RunHistory;
+  readonly provenances: Provenances;
   readonly inFlight: InFlight;
   readonly resumption: Resumption;
   readonly tasks: Tasks;

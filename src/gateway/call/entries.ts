@@ -1,5 +1,5 @@
-import { canonicalJson, type JsonValue, sha256 } from '../../base/index.ts';
-import type { Decision } from '../../cedar/index.ts';
+import { canonicalJson, digestJson, type JsonObject, type JsonValue, sha256 } from '../../base/index.ts';
+import type { AskedValue, Decision, Explanation } from '../../cedar/index.ts';
 import type { Caller } from '../../identity/index.ts';
 import type { Actor, Commitment, DecisionEntry } from '../../intent-log/index.ts';
 
@@ -20,7 +20,41 @@ export function toDecisionEntry(decision: Decision): DecisionEntry {
   const { effect, policies, revision } = decision;
   if (decision.effect === 'permit') return { effect, policies, revision };
   const { code, reason, detail } = decision;
-  return { effect, policies, revision, code, reason, ...(detail === undefined ? {} : { detail }) };
+  const asked =
+    decision.effect === 'ask' ? { callHash: decision.callHash, asked: toAsked(decision.values) } : {};
+  return { effect, policies, revision, code, reason, ...(detail === undefined ? {} : { detail }), ...asked };
+}
+
+/** The values of an `ask` by path: committed to, not kept. */
+function toAsked(values: readonly AskedValue[]): JsonObject {
+  return Object.fromEntries(
+    values.map(({ path, kind, value, provenance, sources }) => [
+      path,
+      { kind, digest: digestJson(value), provenance, calls: [...new Set(sources.map(({ call }) => call))] },
+    ]),
+  );
+}
+
+const MAX_ARGUMENTS = 32;
+const MAX_FIELD_LENGTH = 128;
+
+/** Where arguments come from, by path: levels, calls and fields; never a value. */
+export function toProvenanceEntry({ arguments: all }: Explanation): JsonObject {
+  return Object.fromEntries(
+    all.slice(0, MAX_ARGUMENTS).map(({ path, kind, level, sources, labels }) => [
+      path,
+      {
+        kind,
+        level,
+        ...(sources.length === 0
+          ? {}
+          : {
+              sources: sources.map(({ call, field }) => ({ call, field: field.slice(0, MAX_FIELD_LENGTH) })),
+            }),
+        ...(labels.length === 0 ? {} : { labels }),
+      },
+    ]),
+  );
 }
 
 /** Commits to a value without keeping it: SHA-256 and length of its RFC 8785 form. */

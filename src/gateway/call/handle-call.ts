@@ -7,6 +7,7 @@ import { decide } from './decide.ts';
 import type { CallDeps } from './deps.ts';
 import { forward } from './forward.ts';
 import { mintCredential } from './mint-credential.ts';
+import { explainArguments } from './observe.ts';
 import { recordIntent } from './record-intent.ts';
 import { openOutcome } from './record-outcome.ts';
 import { refuse } from './record-refusal.ts';
@@ -58,14 +59,15 @@ export async function carryOut(request: KnownRequest, deps: CallDeps): Promise<C
   const underWay = await enter(call, deps);
   let intent: Receipt | undefined;
   try {
-    const decision = await decide(call, underWay.facts, deps);
-    if (decision.effect === 'forbid') {
+    const provenance = explainArguments(call, underWay.signal, deps);
+    const decision = await decide(call, underWay.facts, provenance, deps);
+    if (decision.effect !== 'permit') {
       await underWay.count({ kind: 'refused' });
       underWay.leave();
       const isToolCall = call.target.kind === 'tool';
       return await refuse(call, { step: 'decide', decision, isToolCall, era: eraOf(call) }, deps);
     }
-    intent = await recordIntent(call, decision, underWay, deps);
+    intent = await recordIntent(call, decision, { provenance, signal: underWay.signal }, deps);
     if (intent === undefined) {
       await underWay.count({ kind: 'refused' });
       underWay.leave();

@@ -1,9 +1,10 @@
 import { isJsonObject } from '../../base/index.ts';
-import type { Permit } from '../../cedar/index.ts';
+import type { Explanation, Permit } from '../../cedar/index.ts';
 import type { Receipt, Subject } from '../../intent-log/index.ts';
 import type { CallDeps } from './deps.ts';
-import { toActor, toDecisionEntry } from './entries.ts';
+import { toActor, toDecisionEntry, toProvenanceEntry } from './entries.ts';
 import { labelsOf } from './labels.ts';
+import { observeArguments } from './observe.ts';
 import type { Call } from './resolve-call.ts';
 import type { UnderWay } from './under-way.ts';
 
@@ -18,13 +19,14 @@ import type { UnderWay } from './under-way.ts';
 export async function recordIntent(
   call: Call,
   decision: Permit,
-  { signal }: UnderWay,
+  { signal, provenance }: Pick<UnderWay, 'signal'> & { readonly provenance: Explanation | undefined },
   deps: CallDeps,
 ): Promise<Receipt | undefined> {
   const traceparent = traceparentOf(call);
   const labels = labelsOf(call, deps);
   await deps.history.taint(call.run, labels);
   if (deps.inFlight.isOver(signal)) return undefined;
+  observeArguments(call, deps);
   return deps.intentLog.append({
     type: 'intent',
     call: call.inbound.call,
@@ -35,6 +37,7 @@ export async function recordIntent(
     proof: call.caller.proofId,
     ...(labels.length === 0 ? {} : { labels }),
     ...(call.origin === undefined ? {} : { continues: call.origin.call }),
+    ...(provenance === undefined ? {} : { provenance: toProvenanceEntry(provenance) }),
     ...(call.rpcId === undefined ? {} : { rpcId: call.rpcId }),
     ...(traceparent === undefined ? {} : { traceparent }),
   });

@@ -1,5 +1,5 @@
 import type { CallId, JsonObject } from '../../base/index.ts';
-import type { Forbid } from '../../cedar/index.ts';
+import type { NotPermitted } from '../../cedar/index.ts';
 import { authFailureToChallenge } from '../../identity/index.ts';
 import { admitRefusalToWire } from '../mcp/index.ts';
 import { RPC_ERROR, rpcError, type UpstreamFailure } from '../upstream/index.ts';
@@ -69,7 +69,7 @@ function resolveRefusalToWire(
 }
 
 /** A refused tool call is a result the model gets to read, so that an honest agent can go on. */
-function toolRefusal(decision: Forbid, call: CallId, rpcId: RpcId | undefined): WireRefusal {
+function toolRefusal(decision: NotPermitted, call: CallId, rpcId: RpcId | undefined): WireRefusal {
   const result = {
     resultType: 'complete',
     content: [{ type: 'text', text: sentence(decision) }],
@@ -94,12 +94,15 @@ function methodRefusal(
   return { status: legacyStatus, headers: {}, body };
 }
 
-function sentence({ reason, code }: Forbid): string {
-  return `refused by policy: ${reason} (${code})`;
+function sentence({ effect, reason, code }: NotPermitted): string {
+  const help = effect === 'ask' ? '; an approval of exactly this call would help' : '';
+  return `refused by policy: ${reason} (${code})${help}`;
 }
 
-function explain({ code, reason }: Forbid, call: CallId): JsonObject {
-  return { code, reason, call, approvalWouldHelp: code === 'approval_required' };
+function explain(decision: NotPermitted, call: CallId): JsonObject {
+  const { effect, code, reason } = decision;
+  const asked = effect === 'ask' ? { callHash: decision.callHash } : {};
+  return { code, reason, call, approvalWouldHelp: effect === 'ask', ...asked };
 }
 
 function upstreamFailureToWire(

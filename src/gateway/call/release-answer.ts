@@ -13,6 +13,7 @@ import { filterAnswer } from './filter-answer.ts';
 import { followSession, forgetSession } from './follow-session.ts';
 import { toFailure } from './forward.ts';
 import { createTainting, labelsOf } from './labels.ts';
+import { observeResult } from './observe.ts';
 import { type OpenCall, openOutcome, type Settle } from './record-outcome.ts';
 import { upstreamFailureMessage } from './refusal-to-wire.ts';
 import type { Call } from './resolve-call.ts';
@@ -99,6 +100,7 @@ function followStream(
     if (isAnswered) return undefined; // its outcome is on disk, and this is not it
     isAnswered = true;
     if (message['error'] !== undefined) await taint(message);
+    observeResult(call, message, deps);
     const released = await filterAnswer(call, message, deps);
     await settle(endOfResponse(message));
     if (isRunOver(call, underWay.signal)) return undefined;

@@ -18,13 +18,17 @@ export type UnderWay = {
  * Within reach of the run's end first, then counted: between the check that the run lives and this point nothing
  * may wait, or an end in between would be missed.
  */
-export async function enter(call: Call, deps: Pick<CallDeps, 'inFlight' | 'history'>): Promise<UnderWay> {
+export async function enter(
+  call: Call,
+  deps: Pick<CallDeps, 'inFlight' | 'history' | 'catalogue'>,
+): Promise<UnderWay> {
   const { signal, leave } = deps.inFlight.enter(call.caller.chain, call.inbound.agentGone);
   try {
-    const facts = await deps.history.enter(call.run);
+    const capability = capabilityOf(call, deps);
+    const facts = await deps.history.enter(call.run, capability);
     let counted: Promise<void> | undefined;
     const count = (leaving: Leaving): Promise<void> => {
-      counted ??= deps.history.leave(call.run, leaving);
+      counted ??= deps.history.leave(call.run, leaving, capability);
       return counted;
     };
     return { facts, signal, count, leave };
@@ -32,4 +36,9 @@ export async function enter(call: Call, deps: Pick<CallDeps, 'inFlight' | 'histo
     leave();
     throw error;
   }
+}
+
+function capabilityOf({ target }: Call, { catalogue }: Pick<CallDeps, 'catalogue'>): string | undefined {
+  if (target.kind !== 'tool') return undefined;
+  return catalogue.tools(target.upstream).get(target.tool)?.annotations.capability;
 }

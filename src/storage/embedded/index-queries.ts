@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { CallId, RunId } from '../../base/index.ts';
-import type { Run, RunState } from '../../identity/index.ts';
+import { parseDeclaration, type Run, type RunState } from '../../identity/index.ts';
 import type { Hash, ReadTile, RunOpenRecord } from '../../intent-log/index.ts';
 import { PROOF_MEMORY } from './index-file.ts';
 
@@ -88,7 +88,10 @@ export function tilesOf(db: DatabaseSync): ReadTile {
 export function runOf(record: RunOpenRecord): Run {
   const { spiffeId, agent, owner, environment, root, parent, depth, key, envelope, evidence, issuedAt } =
     record;
-  const { purpose, taskDigest } = record;
+  const { purpose, taskDigest, declared = {} } = record;
+  const declaration = parseDeclaration(declared);
+  if (!declaration.ok) throw new TypeError(`run.open ${record.run}: ${declaration.error}`);
+  const { strict, ...stated } = declaration.value;
   return {
     id: record.run,
     spiffeId,
@@ -99,7 +102,12 @@ export function runOf(record: RunOpenRecord): Run {
     ...(parent === undefined ? {} : { parent }),
     depth,
     key,
-    intent: { purpose, ...(taskDigest === undefined ? {} : { taskDigest }) },
+    intent: {
+      purpose,
+      ...(taskDigest === undefined ? {} : { taskDigest }),
+      ...stated,
+      ...(strict === true ? { strict } : {}),
+    },
     envelope,
     evidence,
     issuedAt,

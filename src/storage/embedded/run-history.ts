@@ -12,7 +12,12 @@ export type PastRun = {
 };
 
 type Counts = { calls: number; toolCalls: number; denials: number; inFlight: number };
-type Tree = { labels: readonly string[]; readonly runs: Map<RunId, Counts> };
+type Tree = {
+  labels: readonly string[];
+  /** Calls by capability, those under way included; replaced at every change, so that facts stay as they were. */
+  capabilityCalls: Readonly<Record<string, number>>;
+  readonly runs: Map<RunId, Counts>;
+};
 
 /** The run history of a single gateway process, hydrated from the log's index at start. */
 export function createEmbeddedRunHistory(past: Iterable<PastRun>): RunHistory {
@@ -21,7 +26,7 @@ export function createEmbeddedRunHistory(past: Iterable<PastRun>): RunHistory {
   function treeOf(run: Run): Tree {
     let tree = trees.get(run.root);
     if (tree === undefined) {
-      tree = { labels: [], runs: new Map() };
+      tree = { labels: [], capabilityCalls: {}, runs: new Map() };
       trees.set(run.root, tree);
     }
     return tree;
@@ -40,20 +45,23 @@ export function createEmbeddedRunHistory(past: Iterable<PastRun>): RunHistory {
     const tree = treeOf(run);
     tree.runs.set(run.id, { calls, toolCalls, denials, inFlight: 0 });
     tree.labels = mergeLabels(tree.labels, labels);
+    count(tree, '*', toolCalls); // the log does not say of which capability they were
   }
 
   return {
-    async enter(run: Run): Promise<RunFacts> {
+    async enter(run: Run, capability?: string): Promise<RunFacts> {
       const tree = treeOf(run);
       const counts = countsOf(tree, run);
-      const facts = { ...counts, labels: tree.labels };
+      const facts = { ...counts, labels: tree.labels, capabilityCalls: tree.capabilityCalls };
       counts.inFlight++;
+      if (capability !== undefined) count(tree, capability, 1);
       return facts;
     },
 
     async facts(run: Run): Promise<RunFacts> {
       const tree = treeOf(run);
-      return { ...countsOf(tree, run), labels: tree.labels };
+      const { labels, capabilityCalls } = tree;
+      return { ...countsOf(tree, run), labels, capabilityCalls };
     },
 
     async taint(run: Run, labels: readonly string[]): Promise<void> {
@@ -61,13 +69,14 @@ export function createEmbeddedRunHistory(past: Iterable<PastRun>): RunHistory {
       if (tree !== undefined) tree.labels = mergeLabels(tree.labels, labels);
     },
 
-    async leave(run: Run, leaving: Leaving): Promise<void> {
+    async leave(run: Run, leaving: Leaving, capability?: string): Promise<void> {
       const tree = trees.get(run.root);
       const counts = tree?.runs.get(run.id);
       if (tree === undefined || counts === undefined) return; // closed while the request was under way
       counts.inFlight--;
       if (leaving.kind === 'refused') {
         counts.denials++;
+        if (capability !== undefined) count(tree, capability, -1);
         return;
       }
       counts.calls++;
@@ -82,6 +91,12 @@ export function createEmbeddedRunHistory(past: Iterable<PastRun>): RunHistory {
       }
     },
   };
+}
+
+function count(tree: Tree, capability: string, by: number): void {
+  if (by === 0) return;
+  const before = Object.hasOwn(tree.capabilityCalls, capability) ? tree.capabilityCalls[capability] : 0;
+  tree.capabilityCalls = { ...tree.capabilityCalls, [capability]: (before ?? 0) + by };
 }
 
 /** Returns the very same array when nothing is added, so that caches keyed on it keep hitting. */

@@ -1,0 +1,155 @@
+// Replays recorded agent runs, benign ones and attacks, through the PDP and the provenance index. No model is asked.
+
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import type { Catalogue } from '../src/cedar/index.ts';
+import { readPolicyFolder } from '../src/cedar/policy-folder.ts';
+import { inferCapabilities, STANDARD_CAPABILITIES } from '../src/identity/index.ts';
+import { adapt, VARIANTS } from './attacks/adaptive.ts';
+import { type Case, type CaseSet, readCaseSets } from './attacks/cases.ts';
+import { readPrincipals } from './attacks/principal.ts';
+import { createReplayer, type IntentSource, type Replayer } from './attacks/replay.ts';
+import { emptyScore, percent, type Score, scoreAttack, scoreBenign } from './attacks/score.ts';
+import { type AnnotationSource, capabilityName, readTools } from './attacks/tools.ts';
+
+const print = (text: string): void => void process.stdout.write(`${text}\n`);
+
+const USAGE = `npm run bench:attacks -- --data DIR [flags]
+  --data DIR   folder with the recorded cases (JSON lines) and tool_catalogue.jsonl; none come with the project
+  --misses N   list at most so many reasons a set (12)`;
+
+const PACK = fileURLToPath(new URL('../examples/policies/provenance', import.meta.url));
+
+type Bench = {
+  readonly sets: readonly CaseSet[];
+  readonly catalogue: Catalogue;
+  readonly replay: Replayer;
+  readonly misses: number;
+};
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      data: { type: 'string' },
+      misses: { type: 'string', default: '12' },
+      help: { type: 'boolean' },
+    },
+  });
+  if (values.help) return print(USAGE);
+  if (values.data === undefined) {
+    print(`no cases to replay: name a folder with --data\n\n${USAGE}`);
+    process.exitCode = 2;
+    return;
+  }
+  const sets = readCaseSets(values.data);
+  const misses = Number(values.misses);
+  for (const source of ['reviewed', 'derived'] as const) {
+    const catalogue = readTools(values.data, source);
+    const replay = await openReplayer(values.data, catalogue);
+    report(source, { sets, catalogue, replay, misses });
+  }
+}
+
+async function openReplayer(folder: string, catalogue: Catalogue): Promise<Replayer> {
+  const policies = await readPolicyFolder(PACK);
+  if (!policies.ok)
+    throw new Error(policies.error.map(({ file, message }) => `${file}: ${message}`).join('\n'));
+  return createReplayer({ catalogue, policies: policies.value, principals: readPrincipals(folder) });
+}
+
+function report(source: AnnotationSource, bench: Bench): void {
+  const intents = intentsOf(source, bench.catalogue);
+  for (const [name, intent] of Object.entries(intents)) {
+    print(`\nannotations ${source}, intent ${name}`);
+    print('set                    suite        cases  good %  asks/100  denials');
+    const scores = bench.sets.map((set) => ({ set, scores: scoreSet(set, bench.replay, intent) }));
+    for (const { set, scores: bySuite } of scores) printScores(set.name, bySuite);
+    for (const { set, scores: bySuite } of scores) printMisses(set.name, bySuite, bench.misses);
+  }
+  const [declared] = Object.values(intents);
+  if (declared !== undefined) reportAdaptive(bench, declared);
+}
+
+/** Declared: the groups that the task needs, known beforehand. Inferred: guessed from words of the request. */
+function intentsOf(source: AnnotationSource, catalogue: Catalogue): Record<string, IntentSource> {
+  const capabilitiesOf = ({ suite, declared }: Case): string[] => {
+    const tools = catalogue.upstreams.find(({ name }) => name === suite)?.tools ?? [];
+    const used = tools.filter(({ name }) => declared.write_tools.includes(name));
+    return used.flatMap(({ annotations }) => annotations.capability ?? []);
+  };
+  const infer = (recorded: Case): readonly string[] =>
+    source === 'reviewed'
+      ? (recorded.declared.capabilities_by_keyword ?? []).map(capabilityName)
+      : inferCapabilities(recorded.request, STANDARD_CAPABILITIES);
+  const declare = (recorded: Case): readonly string[] =>
+    source === 'reviewed' ? recorded.declared.capabilities.map(capabilityName) : capabilitiesOf(recorded);
+  const known = new Set(
+    catalogue.upstreams.flatMap(({ tools }) => tools.map((tool) => tool.annotations.capability)),
+  );
+  const grant = (names: readonly string[]) => [...new Set(names)].filter((name) => known.has(name));
+  return {
+    declared: (recorded) => ({ capabilities: grant(declare(recorded)), inferred: false }),
+    inferred: (recorded) => ({ capabilities: grant(infer(recorded)), inferred: true }),
+  };
+}
+
+function scoreSet({ kind, cases }: CaseSet, replay: Replayer, intent: IntentSource): Map<string, Score> {
+  const scores = new Map<string, Score>();
+  for (const recorded of cases) {
+    const score = scores.get(recorded.suite) ?? emptyScore();
+    scores.set(recorded.suite, score);
+    const verdicts = replay(recorded, intent);
+    if (kind === 'benign') scoreBenign(recorded, verdicts, score);
+    else scoreAttack(recorded, verdicts, score);
+  }
+  return scores;
+}
+
+function printScores(name: string, bySuite: ReadonlyMap<string, Score>): void {
+  for (const [suite, score] of bySuite) print(row(name, suite, score));
+  print(row(name, 'total', sum([...bySuite.values()])));
+}
+
+function row(name: string, suite: string, { cases, good, calls, asks, denials }: Score): string {
+  const cells = [String(cases).padStart(7), percent(good, cases).padStart(8)];
+  if (calls > 0) cells.push(percent(asks, calls).padStart(10), String(denials).padStart(9));
+  return `${name.padEnd(23)}${suite.padEnd(11)}${cells.join('')}`;
+}
+
+function sum(scores: readonly Score[]): Score {
+  const total = emptyScore();
+  for (const score of scores) {
+    total.cases += score.cases;
+    total.good += score.good;
+    total.calls += score.calls;
+    total.asks += score.asks;
+    total.denials += score.denials;
+    for (const [why, count] of score.misses) total.misses.set(why, (total.misses.get(why) ?? 0) + count);
+  }
+  return total;
+}
+
+function printMisses(name: string, bySuite: ReadonlyMap<string, Score>, most: number): void {
+  const misses = [...sum([...bySuite.values()]).misses].sort(([, a], [, b]) => b - a);
+  if (misses.length === 0) return;
+  print(`\n  ${name}, missed:`);
+  for (const [why, count] of misses.slice(0, most)) print(`  ${String(count).padStart(4)}  ${why}`);
+  if (misses.length > most) print(`        and ${misses.length - most} more reasons`);
+}
+
+function reportAdaptive({ sets, catalogue, replay, misses }: Bench, intent: IntentSource): void {
+  print('\nattacks by somebody who knows the rules, intent declared: stopped %');
+  for (const variant of VARIANTS) {
+    const scores = sets
+      .filter(({ kind }) => kind === 'attack')
+      .map((set) => ({ ...set, cases: set.cases.map((recorded) => adapt(recorded, variant, catalogue)) }))
+      .map((set) => ({ set, total: sum([...scoreSet(set, replay, intent).values()]) }));
+    const cells = scores.map(({ set, total }) => `${set.name} ${percent(total.good, total.cases)}`);
+    print(`${variant.padEnd(26)}${cells.join('   ')}`);
+    for (const { total } of scores) {
+      for (const [why, count] of [...total.misses].slice(0, misses)) print(`        ${count}  ${why}`);
+    }
+  }
+}
+
+await main();

@@ -1,0 +1,191 @@
+import type { JsonObject } from '../../base/index.ts';
+import type { KeyArgument, ToolAnnotations } from '../annotations.ts';
+import { scalarsAt } from './arguments-at.ts';
+import { decodedForms } from './decoded-forms.ts';
+import { addressKind, fragmentsAlsoDecoded } from './fragments.ts';
+import { levelOf, type ProvenanceLevel, type Rank, worse } from './level.ts';
+import {
+  CONSTANT,
+  DERIVED,
+  type Memory,
+  NAMED_FIELD,
+  NAMED_TEXT,
+  OWN_RESULT,
+  REQUEST,
+  SYSTEM_FIELD,
+  TEXT,
+  UNKNOWN,
+} from './memory.ts';
+import { isCommon, normalForm } from './normal-form.ts';
+import type { ArgumentProvenance, Explanation, ProvenanceFacts, Source } from './provenance.ts';
+import { linesOf, MAX_VALUE, strongWords } from './text-pieces.ts';
+import type { Entry } from './value-index.ts';
+
+const MAX_SOURCES = 8;
+
+/** What was found out about one value or fragment. */
+type Found = { readonly rank: Rank; readonly entry?: Entry };
+
+const NOT_SEEN: Found = { rank: UNKNOWN };
+
+export function explain(args: JsonObject, annotations: ToolAnnotations, memory: Memory): Explanation {
+  const keys = annotations.keyArguments.map((key) => explainKey(key, args, memory));
+  const content = annotations.contentArguments.map((path) => explainContent(path, args, memory));
+  const all = [...keys, ...content];
+  return { facts: factsOf(all), arguments: all };
+}
+
+function explainKey({ path, kind }: KeyArgument, args: JsonObject, memory: Memory): ArgumentProvenance {
+  const { values, isWhole } = scalarsAt(args, path);
+  const find = kind === 'address' ? findAddress : findIdentifier;
+  const found = values.flatMap((value) => elementsOf(value, kind).map((element) => find(element, memory)));
+  if (!isWhole) found.push(NOT_SEEN);
+  return { path, kind, ...sum(found, memory) };
+}
+
+function explainContent(path: string, args: JsonObject, memory: Memory): ArgumentProvenance {
+  const { values, isWhole } = scalarsAt(args, path);
+  const found = isWhole ? [] : [NOT_SEEN];
+  const passages: Found[] = [];
+  for (const value of values) {
+    for (const { text } of fragmentsAlsoDecoded(value)) found.push(findWhole(text, memory));
+    passages.push(...findPassages(value, memory));
+  }
+  const labels = labelsOf(passages, memory);
+  const content = sum(found, memory);
+  return { path, kind: 'content', ...content, labels: [...new Set([...content.labels, ...labels])].sort() };
+}
+
+const MAX_PASSAGES = 400;
+
+/** Whole values, lines and unmistakable words that were seen before: they bring their labels. */
+function findPassages(value: string, { index }: Memory): Found[] {
+  const forms = new Set(value.length <= MAX_VALUE ? [value] : []);
+  for (const line of linesOf(value)) forms.add(line);
+  for (const word of strongWords(value)) forms.add(word);
+  return [...forms].slice(0, MAX_PASSAGES).flatMap((form) => {
+    const entry = index.find(normalForm(form));
+    return entry === undefined ? [] : [{ rank: entry.rank, entry }];
+  });
+}
+
+/** One string may list several: `a@example.com, Bob <b@example.com>`. */
+function elementsOf(value: string, kind: KeyArgument['kind']): string[] {
+  if (kind === 'identifier' || !/[,;<\n]/.test(value) || !/@|:\/\//.test(value)) return [value];
+  return value
+    .split(/[,;\n]/)
+    .map((part) => (/^[^<>]*<([^<>]+)>\s*$/.exec(part)?.[1] ?? part).trim())
+    .filter((part) => part !== '');
+}
+
+/**
+ * A record that the request names vouches for the people in it, if the request speaks of such people or says a name of
+ * theirs, has spelled out no such addresses itself, and no text speaks of them. It never vouches for an account
+ * number: what is paid is gone.
+ */
+function findAddress(value: string, memory: Memory): Found {
+  const found = findWhole(value, memory);
+  if (found.rank !== NAMED_FIELD) return found;
+  const kind = addressKind(value);
+  const isSpelledOut = kind !== 'name' && memory.spelledOut.has(kind);
+  const isMeant = memory.speaksOfPeople || hasNamedPart(value, memory);
+  const vouches = isMeant && kind !== 'account' && !isSpelledOut && !found.entry?.isMentioned;
+  return vouches ? found : { ...found, rank: SYSTEM_FIELD };
+}
+
+/** `mark.davies@example.com` where the request says Mark. */
+function hasNamedPart(value: string, { index }: Memory): boolean {
+  const [local = ''] = value.split('@');
+  const parts = local.split(/[^\p{L}\p{N}]+/u).filter((part) => part.length >= 3);
+  return parts.some((part) => index.find(normalForm(part))?.rank === REQUEST);
+}
+
+/** That there is such a thing vouches for its id, unless a third party's text has pointed at it. */
+function findIdentifier(value: string, memory: Memory): Found {
+  const found = findWhole(value, memory);
+  const { entry } = found;
+  if (entry === undefined || found.rank !== entry.rank) return found;
+  const rank = isCommon(normalForm(value)) ? entry.idRank : Math.min(entry.rank, entry.idRank);
+  const isPointedAt = entry.isMentioned && (rank === SYSTEM_FIELD || rank === OWN_RESULT);
+  return { entry, rank: isPointedAt ? TEXT : rank };
+}
+
+function findWhole(value: string, memory: Memory): Found {
+  const { index } = memory;
+  const normal = normalForm(value);
+  const entry = index.find(normal);
+  const at = normal.lastIndexOf('@');
+  const domain = at > 0 ? index.find(normal.slice(at)) : undefined;
+  if (domain?.rank === CONSTANT && (entry === undefined || entry.rank > CONSTANT))
+    return { rank: CONSTANT, entry: domain };
+  if (entry !== undefined) return { rank: entry.rank, entry };
+  return findDecoded(value, memory);
+}
+
+/** Not seen as it is. What it encodes may have been: that tells where it is from, and vouches for nothing. */
+function findDecoded(value: string, { index }: Memory): Found {
+  for (const form of decodedForms(value)) {
+    const entry = index.find(normalForm(form));
+    if (entry !== undefined) return { rank: entry.rank >= NAMED_TEXT ? entry.rank : DERIVED, entry };
+  }
+  return findSplit(value, index);
+}
+
+type Finder = Pick<Memory['index'], 'find'>;
+const MAX_PIECES = 4;
+
+/** Put together from two to four whole values that were seen. */
+function findSplit(value: string, index: Finder): Found {
+  const pieces = value.split(/[\s@/:_-]+/).filter((piece) => piece.length >= 3);
+  if (pieces.length < 2 || pieces.length > MAX_PIECES) return NOT_SEEN;
+  const entries = pieces.map((piece) => index.find(normalForm(piece)));
+  if (entries.some((entry) => entry === undefined)) return NOT_SEEN;
+  const [worst] = entries.flatMap((entry) => entry ?? []).sort((a, b) => b.rank - a.rank);
+  return worst === undefined ? NOT_SEEN : { rank: DERIVED, entry: worst };
+}
+
+type Summary = Pick<ArgumentProvenance, 'level' | 'sources' | 'labels'>;
+
+function sum(found: readonly Found[], memory: Memory): Summary {
+  if (found.length === 0) return { level: 'none', sources: [], labels: [] };
+  const sorted = found.toSorted((a, b) => b.rank - a.rank);
+  return {
+    level: levelOf(sorted[0]?.rank ?? UNKNOWN),
+    sources: sourcesOf(sorted, memory),
+    labels: labelsOf(found, memory),
+  };
+}
+
+function sourcesOf(found: readonly Found[], { calls, fields }: Memory): Source[] {
+  const sources = new Map<string, Source>();
+  for (const { entry } of found) {
+    if (entry === undefined || entry.call === 0 || sources.size >= MAX_SOURCES) continue;
+    const source = { call: calls.textOf(entry.call), field: fields.textOf(entry.field) };
+    sources.set(`${source.call} ${source.field}`, source);
+  }
+  return [...sources.values()];
+}
+
+function labelsOf(found: readonly Found[], { labels }: Memory): readonly string[] {
+  const union = found.reduce((all, { entry }) => labels.union(all, entry?.labels ?? 0), 0);
+  return labels.labelsOf(union);
+}
+
+function factsOf(all: readonly ArgumentProvenance[]): ProvenanceFacts {
+  const worstOf = (kind: ArgumentProvenance['kind']) =>
+    all.reduce<ProvenanceLevel | 'none'>(
+      (at, one) => (one.kind === kind ? worse(at, one.level) : at),
+      'none',
+    );
+  const address = worstOf('address');
+  const identifier = worstOf('identifier');
+  const content = worstOf('content');
+  return {
+    worst: worse(worse(address, identifier), content),
+    address,
+    identifier,
+    content,
+    sources: [...new Set(all.flatMap(({ sources }) => sources.map(({ call }) => call)))].sort(),
+    labels: [...new Set(all.flatMap(({ labels }) => labels))].sort(),
+  };
+}

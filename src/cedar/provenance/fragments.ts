@@ -1,0 +1,110 @@
+import { decodedForms } from './decoded-forms.ts';
+import { eachWord, type WordTraits, wordAt } from './words.ts';
+
+/** What a text can lead somebody to. */
+export type FragmentKind = 'mail' | 'link' | 'account';
+export type Fragment = { readonly kind: FragmentKind; readonly text: string };
+
+export const MAX_TEXT = 256 * 1024;
+const MAX_FRAGMENTS = 2_000;
+
+/** Mail addresses, links and account numbers of a text, in the spelling they have there. */
+export function fragmentsOf(text: string): Fragment[] {
+  const found: Fragment[] = [];
+  const looked = text.length > MAX_TEXT ? text.slice(0, MAX_TEXT) : text;
+  const accounts = createAccountWatch();
+  eachWord(looked, (start, end, traits) => {
+    if (found.length < MAX_FRAGMENTS && traits.hasDot)
+      collectPlaces(found, wordAt(looked, start, end), traits);
+    accounts.see(start, end, traits);
+  });
+  if (accounts.isLikely()) collectAccounts(found, looked);
+  return found;
+}
+
+/** Also those that are written in an encoding: percent-encoded, escaped, or a base64 or hex word. */
+export function fragmentsAlsoDecoded(text: string): Fragment[] {
+  const found = fragmentsOf(text);
+  for (const word of encodedWords(text)) {
+    for (const form of decodedForms(word)) found.push(...fragmentsOf(form));
+  }
+  return found;
+}
+
+const ENCODED = /%[0-9a-f]{2}|\\u[0-9a-f]{4}|^[A-Za-z0-9+/_-]{12,}={0,2}$/i;
+const MAX_WORDS = 64;
+
+function encodedWords(text: string): string[] {
+  if (!/%[0-9a-f]{2}|\\u|[A-Za-z0-9+/_-]{12}/i.test(text)) return [];
+  const words = text.slice(0, MAX_TEXT).split(/[\s"'<>()]+/);
+  return words.filter((word) => word.length >= 6 && ENCODED.test(word)).slice(0, MAX_WORDS);
+}
+
+const LINK = /(?:\bhttps?:\/\/|\bwww\.)[^\s]+/giu;
+const TLDS = 'com|org|net|io|co|ai|dev|app|info|biz|edu|gov|me|xyz|site|online|shop|cloud|eu|uk|de|ch|ru|cn';
+const DOMAIN = new RegExp(
+  `(?<![\\p{L}\\p{N}@./_-])(?:[\\p{L}\\p{N}-]{1,63}\\.){1,8}(?:(?:${TLDS})(?![\\p{L}\\p{N}-])(?:/\\S*)?|\\p{L}{2,24}/\\S*)`,
+  'giu',
+);
+/** RFC 5321 §4.5.3.1: a local part has at most 64 octets, a domain 255. */
+const LOCAL_PART = /[^\s:|=@]{1,64}$/u;
+const MAIL_DOMAIN = /^[\p{L}\p{N}-]{1,63}(?:\.[\p{L}\p{N}-]{1,63}){1,8}/u;
+const MAX_PLACE = 4_096;
+
+/** Mail addresses and links in a word that has a dot. */
+export function collectPlaces(found: Fragment[], whole: string, { hasAt, hasMark }: WordTraits): void {
+  const word = whole.length > MAX_PLACE ? whole.slice(0, MAX_PLACE) : whole;
+  for (let at = hasAt ? word.indexOf('@') : -1; at !== -1; at = word.indexOf('@', at + 1)) {
+    const local = LOCAL_PART.exec(word.slice(Math.max(0, at - 64), at))?.[0];
+    const domain = local && MAIL_DOMAIN.exec(word.slice(at + 1, at + 256))?.[0];
+    if (local && domain) found.push({ kind: 'mail', text: `${local}@${domain}` });
+  }
+  if (hasMark || /www\./i.test(word)) collect(found, 'link', word, LINK);
+  if (/\.\p{L}{2}/u.test(word)) collect(found, 'link', word, DOMAIN);
+}
+
+const IBAN = /\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{2,4}){3,9}\b/gi;
+const DIGITS = /(?<![\w.:/-])\d(?:[ -]?\d){8,33}(?![\w:/-])/g;
+
+export function collectAccounts(found: Fragment[], text: string): void {
+  collect(found, 'account', text, IBAN);
+  collect(found, 'account', text, DIGITS);
+}
+
+/** Tells from the words of a text whether an account number may be in it, whole or in groups. */
+export type AccountWatch = {
+  see(start: number, end: number, traits: WordTraits): void;
+  isLikely(): boolean;
+};
+
+export function createAccountWatch(): AccountWatch {
+  let lastEnd = -2;
+  let likely = false;
+  return {
+    see(start, end, { digits }) {
+      if (digits === 0) return;
+      likely ||= digits >= 9 || start === lastEnd + 1;
+      lastEnd = end;
+    },
+    isLikely: () => likely,
+  };
+}
+
+function collect(found: Fragment[], kind: FragmentKind, text: string, pattern: RegExp): void {
+  for (const [match] of text.matchAll(pattern)) {
+    if (found.length >= MAX_FRAGMENTS) return;
+    const trimmed = match.replace(/[.!?*_~,;:]{1,8}$/, '');
+    if (trimmed !== '' && (kind !== 'account' || isAccount(trimmed))) found.push({ kind, text: trimmed });
+  }
+}
+
+/** Letters alone, or a date with a time, are no account. */
+function isAccount(text: string): boolean {
+  return text.replace(/\D/g, '').length >= 9 && !/^\d{4}-\d\d-\d\d/.test(text);
+}
+
+/** The kind of address that a whole value is, if it is one. */
+export function addressKind(value: string): FragmentKind | 'name' {
+  const trimmed = value.trim();
+  return fragmentsOf(trimmed).find((fragment) => fragment.text.length === trimmed.length)?.kind ?? 'name';
+}

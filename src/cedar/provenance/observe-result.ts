@@ -1,0 +1,139 @@
+import type { JsonObject } from '../../base/index.ts';
+import { scalarsOf } from './arguments-at.ts';
+import { roleOf } from './field-names.ts';
+import { type Leaf, NO_TRAITS, type RecordTraits, walkLeaves } from './leaves.ts';
+import type { Rank } from './level.ts';
+import {
+  CREATED,
+  DERIVED,
+  type Memory,
+  NAMED_FIELD,
+  NAMED_TEXT,
+  OWN_RESULT,
+  PRINCIPAL,
+  REQUEST,
+  SYSTEM_FIELD,
+  TEXT,
+  UNKNOWN,
+} from './memory.ts';
+import { normalForm } from './normal-form.ts';
+import type { ObservedResult } from './provenance.ts';
+import { readResult } from './read-result.ts';
+import { isDistinctive } from './request-phrases.ts';
+import { listedNames, looksLikeAddress, MAX_VALUE, piecesOf } from './text-pieces.ts';
+import type { ValueIndex } from './value-index.ts';
+
+/** Puts everything that came back into the index. What could not be looked at stays unknown. */
+export function observeResult(observed: ObservedResult, memory: Memory): void {
+  const reader = createReader(observed, memory);
+  for (const part of readResult(observed.result)) {
+    if (part.kind === 'text') reader.readText(part.text);
+    else walkLeaves(part.value, reader.source, reader);
+  }
+}
+
+function createReader({ call, annotations, args, labels }: ObservedResult, memory: Memory) {
+  const { index, fields } = memory;
+  const callNumber = memory.calls.numberOf(call);
+  const labelNumber = memory.labels.numberOf(labels);
+  const isOwn = annotations.resultTrust === 'own';
+  const isWrite = annotations.effect === 'write';
+  const echoes = echoesOf(args, index);
+  const source: RecordTraits = { ...NO_TRAITS, isNamed: isSourceNamed(args, memory) };
+
+  function note(normal: string, rank: Rank, idRank: Rank, field: number, isMentioned = false): void {
+    const cap = index.isSealed ? TEXT : (echoes.get(normal) ?? 0);
+    index.add(normal, {
+      rank: Math.max(rank, cap),
+      idRank: Math.max(idRank, cap),
+      call: callNumber,
+      field,
+      labels: labelNumber,
+      isMentioned,
+    });
+  }
+
+  function noteText(text: string, rank: Rank, field: number): void {
+    const isMentioned = !isOwn;
+    for (const piece of piecesOf(text)) note(normalForm(piece), rank, rank, field, isMentioned);
+  }
+
+  function rankOfLeaf({ text, role, record, isOdd }: Leaf): Rank {
+    if (isOwn) return isOdd || (role === 'title' && looksLikeAddress(text)) ? DERIVED : OWN_RESULT;
+    if (role === 'text' || role === 'title') return textRank(record);
+    if (record.isOwn) return OWN_RESULT;
+    if (isWrite && role === 'identifier') return CREATED;
+    return record.isNamed ? NAMED_FIELD : SYSTEM_FIELD;
+  }
+
+  return {
+    source,
+    traitsOf: (record: JsonObject, inherited: RecordTraits) => traitsOf(record, inherited, memory),
+    onLeaf(leaf: Leaf): void {
+      const field = fields.numberOf(leaf.field);
+      const rank = rankOfLeaf(leaf);
+      const isId = leaf.role !== 'text' || leaf.isBare;
+      if (leaf.text.length <= MAX_VALUE) note(normalForm(leaf.text), rank, isId ? rank : UNKNOWN, field);
+      if (!/[\s,;<(]/.test(leaf.text)) return;
+      const inner = rank < NAMED_TEXT ? DERIVED : rank;
+      noteText(leaf.text, inner, field);
+    },
+    readText(text: string): void {
+      const rank = isOwn ? OWN_RESULT : textRank(source);
+      const inner = isOwn ? DERIVED : rank;
+      if (text.length <= MAX_VALUE) note(normalForm(text), rank, rank, 0);
+      for (const name of isOwn ? listedNames(text) : []) {
+        note(normalForm(name), looksLikeAddress(name) ? inner : rank, rank, 0);
+      }
+      noteText(text, inner, 0);
+    },
+  };
+}
+
+const textRank = ({ isNamed }: RecordTraits): Rank => (isNamed ? NAMED_TEXT : TEXT);
+
+/** Values of the call itself that come back with its result: an echo says nothing about them. */
+function echoesOf(args: JsonObject, index: ValueIndex): ReadonlyMap<string, Rank> {
+  const echoes = new Map<string, Rank>();
+  for (const value of scalarsOf(args).values) {
+    if (value.length > MAX_VALUE) continue;
+    const normal = normalForm(value);
+    const rank = index.find(normal)?.rank ?? UNKNOWN;
+    if (rank > OWN_RESULT) echoes.set(normal, rank);
+  }
+  return echoes;
+}
+
+function isSourceNamed(args: JsonObject, memory: Memory): boolean {
+  return scalarsOf(args).values.some((value) => isNamed(value, memory));
+}
+
+const MAX_NAME = 160;
+const REPLY = /^(?:(?:re|fwd?|aw|wg):\s*)+/i;
+
+/** Does the request say it, and is it more than a common word? */
+function isNamed(value: string, { index }: Memory): boolean {
+  if (value.length < 4 || value.length > MAX_NAME) return false;
+  const normal = normalForm(value.replace(REPLY, ''));
+  return isDistinctive(normal) && index.find(normal)?.rank === REQUEST;
+}
+
+/** A record is its author's. One that names no author belongs with the record around it. */
+function traitsOf(record: JsonObject, inherited: RecordTraits, memory: Memory): RecordTraits {
+  let isOwn: boolean | undefined;
+  let named = inherited.isNamed;
+  for (const key in record) {
+    const value = record[key];
+    const role = roleOf(key);
+    if (typeof value !== 'string' || (role !== 'author' && role !== 'title')) continue;
+    if (role === 'author') isOwn = isOwn !== false && isSelf(value, memory);
+    named ||= isNamed(value, memory);
+  }
+  return { isOwn: isOwn ?? inherited.isOwn, isNamed: named };
+}
+
+const SELF = new Set(['me', 'myself', 'self']);
+
+function isSelf(value: string, { index }: Memory): boolean {
+  return SELF.has(value.toLowerCase()) || index.find(normalForm(value))?.rank === PRINCIPAL;
+}

@@ -4,12 +4,13 @@ import { type Config, createGateway, type Gateway } from '../gateway/index.ts';
 import { openSigningKeys } from '../identity/index.ts';
 import { type IntentLog, parseWitnessKey } from '../intent-log/index.ts';
 import {
-  createEmbeddedRunHistory,
-  createEmbeddedRunStore,
+  createEmbeddedRuns,
   createEmbeddedSingleUse,
   type EmbeddedLog,
   type LogState,
+  openEmbeddedKillSwitches,
   openEmbeddedLog,
+  openStopFile,
 } from '../storage/index.ts';
 import { followLog } from '../witness/index.ts';
 
@@ -48,7 +49,7 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
       'calls that were open when the gateway died have an unknown outcome',
     );
   }
-  const stores = openStores(embedded, await embedded.state());
+  const stores = await openEmbeddedState(config, embedded, await embedded.state());
   const gateway = opening.use(
     await createGateway(config, {
       ...stores,
@@ -97,20 +98,24 @@ const COMPLAINTS = {
   rolled_back: 'a witness has seen more of this log than there is: records are gone, do not trust this log',
 } as const;
 
-/** The stores of a single process, as the log says they were. */
-function openStores(embedded: EmbeddedLog, state: LogState) {
+/** The state of a single process, as the log says it was. */
+async function openEmbeddedState({ data }: Config, embedded: EmbeddedLog, state: LogState) {
   const now = systemClock;
+  const { thrown, ...switches } = await openEmbeddedKillSwitches(openStopFile(data));
   return {
-    runs: createEmbeddedRunStore({
+    ...createEmbeddedRuns({
       now,
       runs: state.runs.map(({ run, state, toolCalls }) => ({ run, state, spentCalls: toolCalls })),
+      past: state.runs.filter(({ state }) => state === 'live'),
       proofs: state.proofs.map(({ proof, at }) => ({
         proofId: proof,
         expiresAt: Math.ceil(at / 1000) + PROOF_LIFE_SECONDS,
       })),
       keyWasUsed: (agent, key) => embedded.keyWasUsed(agent, key),
+      stops: thrown,
     }),
-    history: createEmbeddedRunHistory(state.runs.filter(({ state }) => state === 'live')),
+    switches,
+    watch: { start: () => undefined, isCurrent: () => true }, // nobody else ends anything
     singleUse: createEmbeddedSingleUse({ now, runs: state.runs.map(({ run }) => run) }),
   };
 }

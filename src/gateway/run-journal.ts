@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { RunId } from '../base/index.ts';
 import type { RunHistory } from '../cedar/index.ts';
 import type { Ending, Run, RunJournal } from '../identity/index.ts';
 import type { IntentLog, RunOpenRecord } from '../intent-log/index.ts';
@@ -8,11 +9,15 @@ import type { Sessions } from './mcp/index.ts';
 /** What the end of a run reaches. */
 export type RunJournalDeps = {
   readonly intentLog: IntentLog;
+  readonly history: RunHistory;
+} & CutDeps;
+
+/** What ends at once with a run, at each gateway that has something of it. */
+export type CutDeps = {
   readonly inFlight: InFlight;
   readonly sessions: Pick<Sessions, 'end'>;
-  readonly history: RunHistory;
   /** Ends what an upstream holds for the run. */
-  readonly letGo: (run: Run) => Iterable<Promise<void>>;
+  readonly letGo: (run: RunId) => Iterable<Promise<void>>;
   readonly log: Logger;
 };
 
@@ -26,20 +31,19 @@ export function createRunJournal(deps: RunJournalDeps): RunJournal {
       await deps.intentLog.append(toRecord(run));
     },
     async closed(runs, ending) {
-      for (const run of runs) cut(run, deps);
+      for (const { id } of runs) cutRun(id, deps);
       await deps.history.close(runs);
       await Promise.all(runs.map((run) => deps.intentLog.append(toClosing(run, ending))));
     },
   };
 }
 
-function cut(run: Run, deps: RunJournalDeps): void {
-  deps.inFlight.abortRun(run.id);
-  deps.sessions.end(run.id);
+/** Cuts what a run has under way here: open streams, calls in flight, child processes, sessions. */
+export function cutRun(run: RunId, deps: CutDeps): void {
+  deps.inFlight.abortRun(run);
+  deps.sessions.end(run);
   for (const letting of deps.letGo(run)) {
-    letting.catch((error: unknown) =>
-      deps.log.warn({ err: error, run: run.id }, 'upstream did not let go of a run'),
-    );
+    letting.catch((error: unknown) => deps.log.warn({ err: error, run }, 'upstream did not let go of a run'));
   }
 }
 

@@ -14,6 +14,7 @@ export {
 export { type AuthChallenge, authFailureToChallenge } from './auth-challenge.ts';
 export {
   type AuthenticateDeps,
+  type Authenticated,
   type AuthenticationRequest,
   type AuthFailure,
   authenticate,
@@ -34,7 +35,8 @@ export {
   type MintDeps,
   mintCallToken,
 } from './call-token.ts';
-export { createProofVerifier, type ProofDefect, type ProofVerifier } from './dpop.ts';
+export { type ContainDeps, contain } from './contain.ts';
+export { createProofVerifier, PROOF_LIFE_SECONDS, type ProofDefect, type ProofVerifier } from './dpop.ts';
 export { type EndRunDeps, endExpiredRuns, endRun } from './end-run.ts';
 export {
   childCeiling,
@@ -44,6 +46,16 @@ export {
   type WantedEnvelope,
 } from './envelope.ts';
 export { INTENT_TYPE } from './intent-details.ts';
+export {
+  isStopping,
+  type KillSwitches,
+  parseStopKey,
+  type RunWatch,
+  type Stop,
+  type StopTarget,
+  stopKey,
+  type Watcher,
+} from './kill-switch.ts';
 export { handleRevocation } from './revocation-endpoint.ts';
 export {
   allowsTool,
@@ -59,8 +71,19 @@ export {
   type SpiffeId,
   type ToolPattern,
 } from './run.ts';
+export type { RunFacts } from './run-facts.ts';
 export type { RunJournal } from './run-journal.ts';
-export type { AdmitRefusal, Ending, OpenRefusal, RunState, RunStore } from './run-store.ts';
+export type {
+  Admission,
+  AdmitRefusal,
+  AdmitRequest,
+  Ending,
+  Entering,
+  Entrance,
+  OpenRefusal,
+  RunState,
+  RunStore,
+} from './run-store.ts';
 export { createRunTokenVerifier, type RunTokenVerifier, SCOPE, type TokenDefect } from './run-token.ts';
 export { openSigningKeys, type PublishedKey, type SigningKeys } from './signing-keys.ts';
 export type { ClaimKind, SingleUse } from './single-use.ts';

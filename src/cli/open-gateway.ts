@@ -10,7 +10,9 @@ import {
   type LogState,
   openEmbeddedKillSwitches,
   openEmbeddedLog,
+  openRedisState,
   openStopFile,
+  type RedisState,
 } from '../storage/index.ts';
 import { followLog } from '../witness/index.ts';
 
@@ -37,7 +39,7 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
   const embedded = opening.use(
     await openEmbeddedLog({
       folder: config.data,
-      origin: `${config.trustDomain}/log`,
+      origin: originOf(config),
       now,
       queueLimit: config.limits.queuedRecords,
       checkpointEveryMs: CHECKPOINT_MILLIS,
@@ -49,7 +51,11 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
       'calls that were open when the gateway died have an unknown outcome',
     );
   }
-  const stores = await openEmbeddedState(config, embedded, await embedded.state());
+  const state = await embedded.state();
+  const stores =
+    config.state.kind === 'embedded'
+      ? await openEmbeddedState(config, embedded, state)
+      : opening.use(await openSharedState(config.data, config.state, { embedded, state, log }));
   const gateway = opening.use(
     await createGateway(config, {
       ...stores,
@@ -97,6 +103,29 @@ const COMPLAINTS = {
   failed: 'a witness did not cosign the log',
   rolled_back: 'a witness has seen more of this log than there is: records are gone, do not trust this log',
 } as const;
+
+/** Each gateway has a log of its own, and its name says whose it is. */
+function originOf({ trustDomain, state }: Config): string {
+  return state.kind === 'embedded' ? `${trustDomain}/log` : `${trustDomain}/log/${state.gateway}`;
+}
+
+/** The state of several gateways. What this one's log knows helps when the shared state was wiped. */
+function openSharedState(
+  data: string,
+  config: Extract<Config['state'], { kind: 'redis' }>,
+  { embedded, state, log }: { embedded: EmbeddedLog; state: LogState; log: Logger },
+): Promise<RedisState> {
+  return openRedisState({
+    ...config,
+    password: process.env['SALLYPORT_REDIS_PASSWORD'],
+    timeoutMs: config.timeoutMillis,
+    now: systemClock,
+    log,
+    shelf: openStopFile(data),
+    runs: state.runs.map(({ run }) => run),
+    keyWasUsed: (agent, key) => embedded.keyWasUsed(agent, key),
+  });
+}
 
 /** The state of a single process, as the log says it was. */
 async function openEmbeddedState({ data }: Config, embedded: EmbeddedLog, state: LogState) {

@@ -18,3 +18,4 @@ export {
   type StopFile,
   type StoredRun,
 } from './embedded/index.ts';
+export { openRedisState, type RedisState, type RedisStateOptions } from './redis/index.ts';

@@ -1,7 +1,7 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import { parseRunId, type Result, type RunId } from '../../base/index.ts';
+import { parseRunId, type Result, type RunId, SallyportError } from '../../base/index.ts';
 import type { Run } from '../../identity/index.ts';
 import { type ContainmentPorts, containmentRoutes } from './containment-routes.ts';
 import {
@@ -75,6 +75,9 @@ export function createAdminPlane(ports: AdminPorts): FastifyInstance {
   });
 
   app.setErrorHandler((error, _request, reply) => {
+    if (error instanceof SallyportError && error.code === 'ERR_STATE_UNAVAILABLE') {
+      return refuse(reply.header('retry-after', '5'), 503, `not done: ${error.message}`);
+    }
     const status = (error as { statusCode?: number }).statusCode ?? 500;
     if (status >= 500) ports.log.error({ err: error }, 'admin request failed');
     return refuse(

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { createIdSource, SallyportError, systemClock } from '../base/index.ts';
 import { type Config, createGateway, type Gateway } from '../gateway/index.ts';
-import { openSigningKeys } from '../identity/index.ts';
+import { openSigningKeys, type RunWatch } from '../identity/index.ts';
 import { type IntentLog, parseWitnessKey } from '../intent-log/index.ts';
 import {
   createEmbeddedRuns,
@@ -144,7 +144,12 @@ async function openEmbeddedState({ data }: Config, embedded: EmbeddedLog, state:
       stops: thrown,
     }),
     switches,
-    watch: { start: () => undefined, isCurrent: () => true }, // nobody else ends anything
+    watch: {
+      start(watcher) {
+        for (const stop of thrown()) watcher.stopped(stop);
+      },
+      isCurrent: () => true, // nobody else ends anything
+    } satisfies RunWatch,
     singleUse: createEmbeddedSingleUse({ now, runs: state.runs.map(({ run }) => run) }),
   };
 }

@@ -18,7 +18,7 @@ import { type CutDeps, cutRun } from './run-journal.ts';
 /** The kill switches as operators use them. Who and why is in the log before anything is acknowledged. */
 export type Containment = {
   /** Takes over what is thrown already, and follows what other gateways end and stop. */
-  start(): Promise<void>;
+  start(): void;
   /** Resolves with the runs it ended; the error says what is wrong with the target. */
   stop(target: StopTarget, by: string, reason: string): Promise<Result<readonly Run[], string>>;
   /** False when it was not thrown. */
@@ -40,8 +40,7 @@ export type ContainmentDeps = CutDeps & {
 export function createContainment(deps: ContainmentDeps): Containment {
   const { switches, watch, inFlight, intentLog, now } = deps;
   return {
-    async start() {
-      for (const stop of await switches.list()) inFlight.stop(stop);
+    start() {
       watch.start({
         ended: (runs) => {
           for (const run of runs) cutRun(run, deps);

@@ -33,7 +33,7 @@ export async function createGateway(config: Config, ports: GatewayPorts): Promis
   const { intentLog, runs, log } = ports;
   const wired = await wireGateway(config, ports);
   const { call, authority, journal, containment, policies, pinning } = wired;
-  await containment.start();
+  containment.start();
   await intentLog.append({
     type: 'boot',
     version: VERSION,

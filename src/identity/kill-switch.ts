@@ -46,6 +46,7 @@ export type Watcher = {
  * that may get lost; the comparison with the store, made all the time, is what counts.
  */
 export interface RunWatch {
+  /** Tells at once of the kill switches that are known to be thrown. */
   start(watcher: Watcher): void;
   /** False: others may have ended runs unheard, so nothing may be forwarded. Asked just before it is. */
   isCurrent(): boolean;

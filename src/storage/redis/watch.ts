@@ -91,6 +91,7 @@ export function createRedisWatch(deps: WatchDeps): RedisWatch {
   return {
     start(given) {
       watcher = given;
+      for (const stop of deps.known.list()) watcher.stopped(stop);
     },
     isCurrent: () => performance.now() < leaseUntil,
     beat,

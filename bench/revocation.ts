@@ -13,8 +13,9 @@ import { percentile } from './statistics.ts';
 const GATEWAYS = 3;
 const ROOTS = 200;
 const REVOKED_ROOTS = 100;
-const CALLERS = 24;
-const TOGETHER = 16;
+const CALLERS = 4;
+const THINK_MS = 10;
+const TOGETHER = 8;
 
 /** A root, its two children, and a child of each of those: five runs, three levels. */
 type Tree = readonly [FleetRun, ...FleetRun[]];
@@ -23,7 +24,8 @@ type Stream = { readonly run: string; readonly cutAt: Promise<number> };
 
 await using upstream = await startHoldServer();
 await using redis = await startRedisServer();
-using fleet = await prepareFleet({ upstreamUrl: upstream.url, state: sharedState(redis.url, GATEWAYS) });
+const state = sharedState(redis.url, GATEWAYS, { timeoutMillis: 1500 });
+using fleet = await prepareFleet({ upstreamUrl: upstream.url, state });
 const { members, agents } = fleet;
 await using stack = new AsyncDisposableStack();
 for (const { configFile, agentUrl } of members) {
@@ -86,14 +88,17 @@ const streams = await each(
 );
 print(`${all.length} live runs in ${trees.length} trees, ${upstream.open()} streams open`);
 
+const hot = doomed.flat();
 let isCalling = true;
 const answers = new Map<number, number>();
 const callers = Array.from({ length: CALLERS }, async (_, caller) => {
-  for (let at = caller; isCalling; at += 7) {
-    const run = all[at % all.length] as FleetRun;
+  for (let at = caller; isCalling; at++) {
+    const among = at % 2 === 0 ? hot : all; // those that are revoked, before and after, are called most
+    const run = among[Math.floor(Math.random() * among.length)] as FleetRun;
     const response = await run.call(memberAt(at), 'echo', run.run);
     await response.arrayBuffer();
     answers.set(response.status, (answers.get(response.status) ?? 0) + 1);
+    await pause(THINK_MS);
   }
 });
 await pause(1000);

@@ -26,7 +26,10 @@ afterAll(async () => {
   await upstream[Symbol.asyncDispose]();
 });
 beforeEach(async () => {
-  fleet = await openFleet({ upstreamUrl: upstream.url, state: sharedState(server.url, 3) });
+  fleet = await openFleet({
+    upstreamUrl: upstream.url,
+    state: sharedState(server.url, 3, { timeoutMillis: 1500 }),
+  });
   const [one, two, three] = fleet.members;
   if (one === undefined || two === undefined || three === undefined) throw new Error('three gateways');
   members = [one, two, three];

@@ -1,10 +1,12 @@
 // Brings a clean clone to where `npm start` and `npm test` can run: installs exactly what package-lock.json names.
+// With --redis and --postgres also Debian's servers (tools/debian.mjs).
 // With --peers also the servers, clients and referees of the heavier suites, from test/peers/package-lock.json.
 // Plain JavaScript without dependencies, because it runs on whatever Node.js (>= 18) the machine has.
 import { spawnSync } from 'node:child_process';
 import { existsSync, lstatSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { provide } from './debian.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -37,3 +39,5 @@ install(root, 'dependencies', []);
 if (process.argv.includes('--peers')) {
   install(join(root, 'test', 'peers'), 'what the heavier suites need', ['--ignore-scripts']);
 }
+if (process.argv.includes('--redis')) provide('redis');
+if (process.argv.includes('--postgres')) provide('postgres');

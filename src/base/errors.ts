@@ -11,7 +11,8 @@ export type ErrorCode =
   | 'ERR_PDP_SELF_TEST'
   | 'ERR_POLICY_INVALID'
   | 'ERR_PORT_IN_USE'
-  | 'ERR_REQUEST_REFUSED';
+  | 'ERR_REQUEST_REFUSED'
+  | 'ERR_STATE_UNAVAILABLE';
 
 /**
  * The one error class: something that should not happen, told apart by `code`.

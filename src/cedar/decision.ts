@@ -11,6 +11,7 @@ export type PolicyRevision = string;
  * - `approval_required`: a forbid that an approval of exactly this call would lift.
  * - `outside_envelope`: not in the tools or limits the run was issued with.
  * - `not_reviewed`: the tool is new or its definition differs from the pinned one.
+ * - `stopped`: an operator's kill switch covers the upstream.
  * - `unknown_method`: an MCP method that neither the gateway nor the policy knows.
  * - `pdp_failed`: the engine erred, so nobody knows. Never permit.
  */
@@ -20,6 +21,7 @@ export type DenyCode =
   | 'approval_required'
   | 'outside_envelope'
   | 'not_reviewed'
+  | 'stopped'
   | 'unknown_method'
   | 'pdp_failed';
 

@@ -1,9 +1,12 @@
-import type { Run } from '../identity/index.ts';
-import type { RunFacts } from './run-facts.ts';
+import type { Entering, Entrance, Run, RunFacts } from '../identity/index.ts';
 
-/** How a request that was counted as in flight ended. */
+/**
+ * How a request that was counted as in flight ended. `refused`: by policy. `turned-away`: before policy, or because
+ * something of ours failed.
+ */
 export type Leaving =
   | { readonly kind: 'refused' }
+  | { readonly kind: 'turned-away' }
   | { readonly kind: 'forwarded'; readonly isToolCall: boolean };
 
 /**
@@ -13,9 +16,9 @@ export type Leaving =
 export interface RunHistory {
   /**
    * Counts a request as in flight and returns the facts as they were just before, so that of two parallel
-   * requests at least one sees the other. `capability`: of the tool that is called, to be counted as well.
+   * requests at least one sees the other. `RunStore.admit` does the same for the request it lets in.
    */
-  enter(run: Run, capability?: string): Promise<RunFacts>;
+  enter(run: Run, entering: Entering): Promise<Entrance>;
 
   /** The facts as they are, without a request: for filtering lists. */
   facts(run: Run): Promise<RunFacts>;
@@ -26,8 +29,11 @@ export interface RunHistory {
    */
   taint(run: Run, labels: readonly string[]): Promise<void>;
 
-  /** Ends what `enter` began, with the same capability. */
-  leave(run: Run, leaving: Leaving, capability?: string): Promise<void>;
+  /**
+   * Ends what `enter` began, once: a second time nothing happens. A call that was taken and not forwarded goes back
+   * to the run.
+   */
+  leave(run: Run, entrance: Entrance, leaving: Leaving): Promise<void>;
 
   /** Drops what is kept for runs that are over. Labels stay while any run of the tree lives. */
   close(runs: readonly Run[]): Promise<void>;

@@ -1,15 +1,18 @@
 import type { Logger } from 'pino';
 import { createIdSource, SallyportError, systemClock } from '../base/index.ts';
 import { type Config, createGateway, type Gateway } from '../gateway/index.ts';
-import { openSigningKeys } from '../identity/index.ts';
+import { openSigningKeys, type RunWatch } from '../identity/index.ts';
 import { type IntentLog, parseWitnessKey } from '../intent-log/index.ts';
 import {
-  createEmbeddedRunHistory,
-  createEmbeddedRunStore,
+  createEmbeddedRuns,
   createEmbeddedSingleUse,
   type EmbeddedLog,
   type LogState,
+  openEmbeddedKillSwitches,
   openEmbeddedLog,
+  openRedisState,
+  openStopFile,
+  type RedisState,
 } from '../storage/index.ts';
 import { followLog } from '../witness/index.ts';
 
@@ -36,7 +39,7 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
   const embedded = opening.use(
     await openEmbeddedLog({
       folder: config.data,
-      origin: `${config.trustDomain}/log`,
+      origin: originOf(config),
       now,
       queueLimit: config.limits.queuedRecords,
       checkpointEveryMs: CHECKPOINT_MILLIS,
@@ -48,7 +51,11 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
       'calls that were open when the gateway died have an unknown outcome',
     );
   }
-  const stores = openStores(embedded, await embedded.state());
+  const state = await embedded.state();
+  const stores =
+    config.state.kind === 'embedded'
+      ? await openEmbeddedState(config, embedded, state)
+      : opening.use(await openSharedState(config.data, config.state, { embedded, state, log }));
   const gateway = opening.use(
     await createGateway(config, {
       ...stores,
@@ -97,20 +104,52 @@ const COMPLAINTS = {
   rolled_back: 'a witness has seen more of this log than there is: records are gone, do not trust this log',
 } as const;
 
-/** The stores of a single process, as the log says they were. */
-function openStores(embedded: EmbeddedLog, state: LogState) {
+/** Each gateway has a log of its own, and its name says whose it is. */
+function originOf({ trustDomain, state }: Config): string {
+  return state.kind === 'embedded' ? `${trustDomain}/log` : `${trustDomain}/log/${state.gateway}`;
+}
+
+/** The state of several gateways. What this one's log knows helps when the shared state was wiped. */
+function openSharedState(
+  data: string,
+  config: Extract<Config['state'], { kind: 'redis' }>,
+  { embedded, state, log }: { embedded: EmbeddedLog; state: LogState; log: Logger },
+): Promise<RedisState> {
+  return openRedisState({
+    ...config,
+    password: process.env['SALLYPORT_REDIS_PASSWORD'],
+    timeoutMs: config.timeoutMillis,
+    now: systemClock,
+    log,
+    shelf: openStopFile(data),
+    runs: state.runs.map(({ run }) => run),
+    keyWasUsed: (agent, key) => embedded.keyWasUsed(agent, key),
+  });
+}
+
+/** The state of a single process, as the log says it was. */
+async function openEmbeddedState({ data }: Config, embedded: EmbeddedLog, state: LogState) {
   const now = systemClock;
+  const { thrown, ...switches } = await openEmbeddedKillSwitches(openStopFile(data));
   return {
-    runs: createEmbeddedRunStore({
+    ...createEmbeddedRuns({
       now,
       runs: state.runs.map(({ run, state, toolCalls }) => ({ run, state, spentCalls: toolCalls })),
+      past: state.runs.filter(({ state }) => state === 'live'),
       proofs: state.proofs.map(({ proof, at }) => ({
         proofId: proof,
         expiresAt: Math.ceil(at / 1000) + PROOF_LIFE_SECONDS,
       })),
       keyWasUsed: (agent, key) => embedded.keyWasUsed(agent, key),
+      stops: thrown,
     }),
-    history: createEmbeddedRunHistory(state.runs.filter(({ state }) => state === 'live')),
+    switches,
+    watch: {
+      start(watcher) {
+        for (const stop of thrown()) watcher.stopped(stop);
+      },
+      isCurrent: () => true, // nobody else ends anything
+    } satisfies RunWatch,
     singleUse: createEmbeddedSingleUse({ now, runs: state.runs.map(({ run }) => run) }),
   };
 }

@@ -9,6 +9,7 @@ import { logReconcile } from './log-reconcile.ts';
 import { listRuns, revokeRun } from './runs.ts';
 import { serve } from './serve.ts';
 import { signalled } from './signalled.ts';
+import { lift, listStops, revoke } from './stops.ts';
 import { reviewTools } from './tools.ts';
 import { runWitness, type WitnessFlags } from './witness.ts';
 
@@ -57,6 +58,7 @@ function createProgram(done: (code: number) => void): Command {
   addRuns(program.command('runs').description('see and stop live runs, over the admin plane'), done);
   addWitness(program, done);
   addExport(program, done);
+  addStops(program, done);
   addTools(program.command('tools').description('review the tool definitions of upstreams'), done);
   return program;
 }
@@ -180,6 +182,38 @@ function addRuns(runs: Command, done: (code: number) => void): void {
       done(await revokeRun({ run, ...options, out })),
     );
 }
+
+function addStops(program: Command, done: (code: number) => void): void {
+  const config = ['-c, --config <file>', 'configuration file of the gateway'] as const;
+  const reason = ['--reason <text>', 'why; kept in the log'] as const;
+  program
+    .command('revoke')
+    .description('end a run, or stop an agent, an owner, an upstream or everything, at every gateway at once')
+    .argument('<scope>', 'run, agent, owner, upstream or all')
+    .argument('[name]', 'run id, or the name of the agent, owner or upstream')
+    .requiredOption(...config)
+    .requiredOption(...reason)
+    .action(async (scope: string, name: string | undefined, flags: StopFlags) =>
+      done(await revoke({ scope, name, ...flags, out })),
+    );
+  program
+    .command('lift')
+    .description('let an agent, an owner, an upstream or everything go on that was stopped')
+    .argument('<scope>', 'agent, owner, upstream or all')
+    .argument('[name]', 'name of the agent, owner or upstream')
+    .requiredOption(...config)
+    .requiredOption(...reason)
+    .action(async (scope: string, name: string | undefined, flags: StopFlags) =>
+      done(await lift({ scope, name, ...flags, out })),
+    );
+  program
+    .command('stops')
+    .description('the kill switches that are thrown')
+    .requiredOption(...config)
+    .action(async (flags: { config: string }) => done(await listStops({ ...flags, out })));
+}
+
+type StopFlags = { config: string; reason: string };
 
 function addTools(tools: Command, done: (code: number) => void): void {
   const collect = (value: string, before: string[]): string[] => [...before, value];

@@ -250,6 +250,39 @@ const Limits = z.strictObject({
     .describe('Records waiting for the disk before calls get 503.'),
 });
 
+const State = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z
+      .literal('embedded')
+      .describe('In this process, from the log in the data folder. For one gateway.'),
+  }),
+  z.strictObject({
+    kind: z.literal('redis').describe('On a Redis that several gateways share; see docs/state.md.'),
+    url: z
+      .string()
+      .regex(/^rediss?:\/\//, { error: 'must be a redis:// or rediss:// URL' })
+      .describe('Without a password: that comes from SALLYPORT_REDIS_PASSWORD.'),
+    gateway: upstreamName.describe('Name of this gateway among those that share the state; also in its log.'),
+    prefix: z
+      .string()
+      .regex(/^[a-z][a-z0-9-]{0,31}$/, { error: 'must be a lower-case word' })
+      .default('sallyport')
+      .describe('First part of every key: gateways with the same prefix share their state.'),
+    replicas: z
+      .int()
+      .min(0)
+      .max(5)
+      .default(0)
+      .describe('Replicas that must have a revocation before it is acknowledged.'),
+    timeoutMillis: z
+      .int()
+      .min(50)
+      .max(1500)
+      .default(500)
+      .describe('How long one operation may take before the call gets 503.'),
+  }),
+]);
+
 /** The whole configuration: one file, strict. Secrets are not in it. */
 export const Config = z.strictObject({
   $schema: z.string().optional(),
@@ -262,6 +295,7 @@ export const Config = z.strictObject({
     .min(1)
     .default('./data')
     .describe('Folder for keys and the intent log; created with mode 0700.'),
+  state: State.default({ kind: 'embedded' }).describe('Where live runs, budgets and kill switches are.'),
   policies: z.string().min(1).default('./policies').describe('Folder of *.cedar files.'),
   agentPlane: Listener.default({ host: '127.0.0.1', port: 8474 }),
   adminPlane: Listener.default({ host: '127.0.0.1', port: 8475 }),
@@ -337,9 +371,21 @@ function urlProblems({ upstreams }: Config): string[] {
   return problems;
 }
 
+function stateProblems({ state }: Config): string[] {
+  if (state.kind !== 'redis') return [];
+  const url = URL.canParse(state.url) ? new URL(state.url) : undefined;
+  if (url === undefined) return ['state.url: is not a URL'];
+  const problems: string[] = [];
+  if (url.password !== '') problems.push('state.url: must not hold a password; set SALLYPORT_REDIS_PASSWORD');
+  if (url.protocol === 'redis:' && !isLoopback(url.hostname)) {
+    problems.push('state.url: must be rediss:// beyond loopback, for runs and revocations travel there');
+  }
+  return problems;
+}
+
 /** What a schema cannot say: names that must be unique or must exist, dangers that depend on each other. */
 function crossCheck(config: Config): string[] {
-  const problems = [...listenerProblems(config), ...urlProblems(config)];
+  const problems = [...listenerProblems(config), ...urlProblems(config), ...stateProblems(config)];
   const upstreams = new Set<string>(config.upstreams.map((upstream) => upstream.name));
   const agents = new Set<string>(config.agents.map((agent) => agent.name));
   const labels = new Set(config.labels);

@@ -30,9 +30,10 @@ const EXPIRY_SWEEP_MILLIS = 5_000;
  * `ERR_POLICY_INVALID` when the policies do not fit upstreams that could all be reached.
  */
 export async function createGateway(config: Config, ports: GatewayPorts): Promise<Gateway> {
-  const { intentLog, runs, now, log } = ports;
+  const { intentLog, runs, log } = ports;
   const wired = await wireGateway(config, ports);
-  const { call, authority, journal, policies, pinning } = wired;
+  const { call, authority, journal, containment, policies, pinning } = wired;
+  containment.start();
   await intentLog.append({
     type: 'boot',
     version: VERSION,
@@ -49,7 +50,7 @@ export async function createGateway(config: Config, ports: GatewayPorts): Promis
   await listen(agentPlane, config.agentPlane, 'agentPlane');
   await listen(adminPlane, config.adminPlane, 'adminPlane');
   const sweep = setInterval(() => {
-    endExpiredRuns({ runs, journal, now }).catch((error: unknown) =>
+    endExpiredRuns({ runs, journal }).catch((error: unknown) =>
       log.error({ err: error }, 'expired runs not closed'),
     );
   }, EXPIRY_SWEEP_MILLIS);
@@ -93,6 +94,7 @@ async function adminPlaneOf(
     operator: await createOperatorCheck(await openOperatorKey(config.data), url, now),
     liveRuns: () => runs.live(),
     revoke: (run, by, reason) => endRun(run, { state: 'revoked', by, reason }, { runs, journal }),
+    containment: wired.containment,
     status: () => statusOf(wired, ports),
     tools: createToolReviews({ config, catalogue, pins: pinning.pins, policies, intentLog, log }),
     allowedHosts: new Set(hostsOf(url, config.adminPlane)),

@@ -4,6 +4,8 @@ export {
   ReviewResult,
   RevokeResult,
   RunList,
+  StopList,
+  StopResult,
   ToolList,
 } from './admin/contract.ts';
 export { openOperatorKey, operatorKeyFile, signOperatorToken } from './admin/operator-key.ts';

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { RunId } from '../base/index.ts';
 import type { RunHistory } from '../cedar/index.ts';
 import { declarationJson, type Ending, type Run, type RunJournal } from '../identity/index.ts';
 import type { IntentLog, RunOpenRecord } from '../intent-log/index.ts';
@@ -9,12 +10,16 @@ import type { Provenances } from './provenances.ts';
 /** What the end of a run reaches. */
 export type RunJournalDeps = {
   readonly intentLog: IntentLog;
+  readonly history: RunHistory;
+} & CutDeps;
+
+/** What ends at once with a run, at each gateway that has something of it. */
+export type CutDeps = {
   readonly inFlight: InFlight;
   readonly sessions: Pick<Sessions, 'end'>;
-  readonly history: RunHistory;
   readonly provenances: Provenances;
   /** Ends what an upstream holds for the run. */
-  readonly letGo: (run: Run) => Iterable<Promise<void>>;
+  readonly letGo: (run: RunId) => Iterable<Promise<void>>;
   readonly log: Logger;
 };
 
@@ -29,7 +34,7 @@ export function createRunJournal(deps: RunJournalDeps): RunJournal {
       deps.provenances.open(run, task);
     },
     async closed(runs, ending) {
-      for (const run of runs) cut(run, deps);
+      for (const { id } of runs) cutRun(id, deps);
       deps.provenances.close(runs);
       await deps.history.close(runs);
       await Promise.all(runs.map((run) => deps.intentLog.append(toClosing(run, ending))));
@@ -37,13 +42,12 @@ export function createRunJournal(deps: RunJournalDeps): RunJournal {
   };
 }
 
-function cut(run: Run, deps: RunJournalDeps): void {
-  deps.inFlight.abortRun(run.id);
-  deps.sessions.end(run.id);
+/** Cuts what a run has under way here: open streams, calls in flight, child processes, sessions. */
+export function cutRun(run: RunId, deps: CutDeps): void {
+  deps.inFlight.abortRun(run);
+  deps.sessions.end(run);
   for (const letting of deps.letGo(run)) {
-    letting.catch((error: unknown) =>
-      deps.log.warn({ err: error, run: run.id }, 'upstream did not let go of a run'),
-    );
+    letting.catch((error: unknown) => deps.log.warn({ err: error, run }, 'upstream did not let go of a run'));
   }
 }
 

@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { Clock, IdSource, UpstreamName } from '../base/index.ts';
+import type { Clock, IdSource, RunId, UpstreamName } from '../base/index.ts';
 import { createProvenanceSecret, openProvenance, type RunHistory } from '../cedar/index.ts';
 import {
   gatewayResource,
+  type KillSwitches,
   type RunJournal,
   type RunStore,
+  type RunWatch,
   type SigningKeys,
   type SingleUse,
 } from '../identity/index.ts';
@@ -23,6 +25,7 @@ import {
 } from './call/index.ts';
 import { readPinnedCatalogue } from './catalogue.ts';
 import type { Config } from './config.ts';
+import { type Containment, createContainment } from './containment.ts';
 import { hostsOf, publicUrlOf } from './gateway-urls.ts';
 import { createEventIds, createSessions } from './mcp/index.ts';
 import { openUpstreams } from './open-upstreams.ts';
@@ -40,6 +43,8 @@ export type GatewayPorts = {
   readonly runs: RunStore;
   readonly history: RunHistory;
   readonly singleUse: SingleUse;
+  readonly switches: KillSwitches;
+  readonly watch: RunWatch;
   readonly keys: SigningKeys;
   readonly ids: IdSource;
   readonly now: Clock;
@@ -53,6 +58,7 @@ export type WiredGateway = {
   readonly call: CallDeps;
   readonly authority: Authority;
   readonly journal: RunJournal;
+  readonly containment: Containment;
   readonly policies: Policies;
   readonly pinning: PinDeps;
   readonly aggregateSessions: AggregateSessions;
@@ -77,21 +83,20 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
   });
   const policies = createPolicies({ folder: config.policies, intentLog, log });
 
-  const journal = createRunJournal({
-    intentLog,
+  const cutting = {
     inFlight,
     sessions: {
-      end(run) {
+      end(run: RunId) {
         sessions.end(run);
         aggregateSessions.end(run);
         tasks.end(run);
       },
     },
-    history,
     provenances,
-    letGo: (run) => [...upstreams.values()].map((port) => letGo(port, run.id, pinning.ownCalls)),
+    letGo: (run: RunId) => [...upstreams.values()].map((port) => letGo(port, run, pinning.ownCalls)),
     log,
-  });
+  };
+  const journal = createRunJournal({ intentLog, history, ...cutting });
   const authority = createAuthority(config, publicUrl, { ...ports, journal });
   const { tokens, proofs, trustDomain } = authority.deps;
   const minting = { keys: ports.keys, issuer: publicUrl, now };
@@ -123,6 +128,7 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
     history,
     provenances,
     inFlight,
+    watch: ports.watch,
     resumption: createResumption({ inFlight, log }),
     tasks,
     pdp: policies,
@@ -130,7 +136,9 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
     now,
     log,
   };
-  return { call, authority, journal, policies, pinning, aggregateSessions };
+  const { agents } = authority.deps;
+  const containment = createContainment({ ...ports, ...cutting, journal, agents, upstreams });
+  return { call, authority, journal, containment, policies, pinning, aggregateSessions };
 }
 
 function letGo(

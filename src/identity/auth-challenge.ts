@@ -5,14 +5,17 @@ import type { TokenDefect } from './run-token.ts';
 
 /** How a failed authentication is answered. The message says what to do and holds nothing that was sent. */
 export type AuthChallenge = {
-  readonly status: 401 | 503;
+  readonly status: 401 | 403 | 503;
   readonly headers: Readonly<Record<string, string>>;
   readonly message: string;
 };
 
 type OAuthError = 'invalid_token' | 'invalid_dpop_proof';
 
-/** RFC 9449 §7.1 and RFC 9728 §5.1. A store that does not answer is a 503: nobody's identity is in doubt. */
+/**
+ * RFC 9449 §7.1 and RFC 9728 §5.1. A store that does not answer is a 503: nobody's identity is in doubt. A kill switch
+ * is a 403: attesting again does not help.
+ */
 export function authFailureToChallenge(
   failure: AuthFailure,
   { resourceMetadataUrl }: { readonly resourceMetadataUrl: string },
@@ -44,6 +47,9 @@ export function authFailureToChallenge(
         'invalid_dpop_proof',
       );
     case 'run_refused':
+      if (failure.refusal === 'stopped') {
+        return { status: 403, headers: {}, message: refusalMessage(failure.refusal) };
+      }
       return challenge(
         refusalMessage(failure.refusal),
         failure.refusal === 'proof_replayed' ? 'invalid_dpop_proof' : 'invalid_token',
@@ -115,7 +121,7 @@ export function tokenMessage(defect: TokenDefect): string {
   }
 }
 
-function refusalMessage(refusal: AdmitRefusal): string {
+function refusalMessage(refusal: Exclude<AdmitRefusal, 'key_mismatch'>): string {
   switch (refusal) {
     case 'unknown_run':
     case 'run_over':
@@ -124,6 +130,8 @@ function refusalMessage(refusal: AdmitRefusal): string {
       return 'the time of the run is up; start a new run with a new key';
     case 'ancestor_over':
       return 'the run that delegated to this one is over, and so is this one';
+    case 'stopped':
+      return 'an operator has stopped this agent; ask its owner';
     case 'proof_replayed':
       return 'the proof was used before; sign a new one with a new jti for every request';
   }

@@ -1,7 +1,7 @@
 import { err, ok, type Result } from '../base/index.ts';
 import type { ProofDefect, ProofVerifier } from './dpop.ts';
 import type { Caller } from './run.ts';
-import type { AdmitRefusal, RunStore } from './run-store.ts';
+import type { AdmitRefusal, Entering, Entrance, RunStore } from './run-store.ts';
 import type { RunTokenVerifier, TokenDefect } from './run-token.ts';
 
 /** What a request shows, and for which of our URLs. */
@@ -13,7 +13,12 @@ export type AuthenticationRequest = {
   readonly url: string;
   /** The audiences that the endpoint accepts. */
   readonly resources: readonly string[];
+  /** Counts the request as in flight when it is let in; absent: it is not counted. */
+  readonly entering?: Entering;
 };
+
+/** Who is calling. `entrance` is there when the request was to be counted. */
+export type Authenticated = { readonly caller: Caller; readonly entrance?: Entrance };
 
 export type AuthenticateDeps = {
   readonly tokens: RunTokenVerifier;
@@ -29,7 +34,7 @@ export type AuthFailure =
   | { readonly reason: 'proof_invalid'; readonly defect: ProofDefect }
   | { readonly reason: 'token_invalid'; readonly defect: TokenDefect }
   | { readonly reason: 'key_mismatch' }
-  | { readonly reason: 'run_refused'; readonly refusal: AdmitRefusal }
+  | { readonly reason: 'run_refused'; readonly refusal: Exclude<AdmitRefusal, 'key_mismatch'> }
   | { readonly reason: 'store_unavailable'; readonly cause: unknown };
 
 /**
@@ -40,7 +45,7 @@ export type AuthFailure =
 export async function authenticate(
   request: AuthenticationRequest,
   deps: AuthenticateDeps,
-): Promise<Result<Caller, AuthFailure>> {
+): Promise<Result<Authenticated, AuthFailure>> {
   const token = readToken(request.authorization);
   if (!token.ok) return token;
   const { method, url } = request;
@@ -55,13 +60,20 @@ export async function authenticate(
   const { run, key, tokenId } = claims.value;
   const { proofId, expiresAt } = proof.value;
   try {
-    const chain = await deps.runs.admit(run, proofId, expiresAt);
-    if (!chain.ok) return err({ reason: 'run_refused', refusal: chain.error });
-    if (chain.value[0].key !== key) return err({ reason: 'key_mismatch' });
-    return ok({ chain: chain.value, pop: 'dpop', tokenId, proofId });
+    const { entering } = request;
+    const counted = entering === undefined ? {} : { entering };
+    const admitted = await deps.runs.admit({ run, key, proofId, proofExpiresAt: expiresAt, ...counted });
+    if (!admitted.ok) return err(toFailure(admitted.error));
+    const { chain, entrance } = admitted.value;
+    const caller: Caller = { chain, pop: 'dpop', tokenId, proofId };
+    return ok(entrance === undefined ? { caller } : { caller, entrance });
   } catch (cause) {
     return err({ reason: 'store_unavailable', cause });
   }
+}
+
+function toFailure(refusal: AdmitRefusal): AuthFailure {
+  return refusal === 'key_mismatch' ? { reason: refusal } : { reason: 'run_refused', refusal };
 }
 
 function readToken(authorization: string | undefined): Result<string, AuthFailure> {

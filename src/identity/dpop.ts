@@ -53,6 +53,8 @@ export interface ProofVerifier {
 
 /** How far a proof's `iat` may be from our clock, both ways, in seconds. */
 export const PROOF_WINDOW_SECONDS = 60;
+/** From a proof's `iat`, rounded up, to the second in which it need no longer be remembered. */
+export const PROOF_LIFE_SECONDS = PROOF_WINDOW_SECONDS + 1;
 
 const REMEMBERED_KEYS = 4096;
 const MAX_JTI_LENGTH = 128;
@@ -117,7 +119,7 @@ function checkClaims(
   return ok({
     thumbprint,
     proofId: sha256(`${thumbprint}.${jti}`),
-    expiresAt: Math.ceil(iat) + PROOF_WINDOW_SECONDS + 1,
+    expiresAt: Math.ceil(iat) + PROOF_LIFE_SECONDS,
     ...(typeof ath === 'string' ? { ath } : {}),
     jws,
     jwk,

@@ -1,4 +1,4 @@
-import type { Clock, RunId } from '../base/index.ts';
+import type { RunId } from '../base/index.ts';
 import type { Run } from './run.ts';
 import type { RunJournal } from './run-journal.ts';
 import type { Ending, RunStore } from './run-store.ts';
@@ -17,12 +17,9 @@ export async function endRun(id: RunId, ending: Ending, deps: EndRunDeps): Promi
 }
 
 /** Ends the runs whose time is up. They are refused without it; this gives each its closing record. */
-export async function endExpiredRuns(deps: EndRunDeps & { readonly now: Clock }): Promise<readonly Run[]> {
-  const nowSeconds = deps.now() / 1000;
+export async function endExpiredRuns(deps: EndRunDeps): Promise<readonly Run[]> {
   const ending: Ending = { state: 'ended', by: 'gateway', reason: 'time is up' };
   const ended: Run[] = [];
-  for (const run of await deps.runs.live()) {
-    if (run.envelope.expiresAt <= nowSeconds) ended.push(...(await endRun(run.id, ending, deps)));
-  }
+  for (const run of await deps.runs.overdue()) ended.push(...(await endRun(run.id, ending, deps)));
   return ended;
 }

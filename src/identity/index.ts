@@ -14,6 +14,7 @@ export {
 export { type AuthChallenge, authFailureToChallenge } from './auth-challenge.ts';
 export {
   type AuthenticateDeps,
+  type Authenticated,
   type AuthenticationRequest,
   type AuthFailure,
   authenticate,
@@ -40,8 +41,9 @@ export {
   type StandardCapability,
   TOOL_WORDS,
 } from './capability-words.ts';
+export { type ContainDeps, contain } from './contain.ts';
 export { declarationJson, parseDeclaration } from './declaration.ts';
-export { createProofVerifier, type ProofDefect, type ProofVerifier } from './dpop.ts';
+export { createProofVerifier, PROOF_LIFE_SECONDS, type ProofDefect, type ProofVerifier } from './dpop.ts';
 export { type EndRunDeps, endExpiredRuns, endRun } from './end-run.ts';
 export {
   childCeiling,
@@ -52,6 +54,16 @@ export {
 } from './envelope.ts';
 export { inferCapabilities } from './infer-capabilities.ts';
 export { INTENT_TYPE } from './intent-details.ts';
+export {
+  isStopping,
+  type KillSwitches,
+  parseStopKey,
+  type RunWatch,
+  type Stop,
+  type StopTarget,
+  stopKey,
+  type Watcher,
+} from './kill-switch.ts';
 export { handleRevocation } from './revocation-endpoint.ts';
 export {
   allowsTool,
@@ -68,8 +80,20 @@ export {
   type SpiffeId,
   type ToolPattern,
 } from './run.ts';
+export type { RunFacts } from './run-facts.ts';
 export type { RunJournal } from './run-journal.ts';
-export type { AdmitRefusal, Ending, OpenRefusal, RunState, RunStore } from './run-store.ts';
+export type {
+  Admission,
+  AdmitRefusal,
+  AdmitRequest,
+  Ending,
+  Entering,
+  Entrance,
+  OpenRefusal,
+  RunState,
+  RunStore,
+} from './run-store.ts';
+export { capabilityOf } from './run-store.ts';
 export { createRunTokenVerifier, type RunTokenVerifier, SCOPE, type TokenDefect } from './run-token.ts';
 export { openSigningKeys, type PublishedKey, type SigningKeys } from './signing-keys.ts';
 export type { ClaimKind, SingleUse } from './single-use.ts';

@@ -78,6 +78,8 @@ function openRefusalMessage(refusal: OpenRefusal): string {
   switch (refusal) {
     case 'key_in_use':
       return 'this key stands for another run; make a new key for a new run';
+    case 'stopped':
+      return 'an operator has stopped this agent; ask its owner';
     case 'parent_over':
       return 'the run that delegated is over';
     case 'calls_exhausted':

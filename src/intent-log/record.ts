@@ -83,6 +83,16 @@ export type RunCloseRecord = {
   readonly reason: string;
 };
 
+/** A kill switch was thrown or lifted. Written when that is in force. */
+export type KillSwitchRecord = {
+  readonly type: 'killswitch';
+  readonly act: 'stop' | 'lift';
+  /** `all`, or `agent:`, `owner:` or `upstream:` and a name. */
+  readonly target: string;
+  readonly by: string;
+  readonly reason: string;
+};
+
 /** A permitted request, durable before anything leaves the gateway. */
 export type IntentRecord = {
   readonly type: 'intent';
@@ -176,6 +186,7 @@ export type RecordBody =
   | BootRecord
   | RunOpenRecord
   | RunCloseRecord
+  | KillSwitchRecord
   | IntentRecord
   | OutcomeRecord
   | TaintRecord

@@ -28,7 +28,7 @@ import { agentGone, createEventIds, createSessions, writeAnswer } from '../../sr
 import { createProvenances } from '../../src/gateway/provenances.ts';
 import { openHttpUpstream } from '../../src/gateway/upstream/index.ts';
 import type { RecordBody } from '../../src/intent-log/index.ts';
-import { createEmbeddedRunHistory } from '../../src/storage/index.ts';
+import { createEmbeddedRuns } from '../../src/storage/index.ts';
 import { aRun } from '../support/a-run.ts';
 import { serveHttp } from '../support/serve-http.ts';
 import { type ByteUpstream, startByteUpstream } from './byte-upstream.ts';
@@ -120,7 +120,14 @@ export async function openBareRelay(): Promise<BareRelay> {
 }
 
 function toDeps(own: Pick<CallDeps, 'upstreams'> & { decided: Decided[]; records: RecordBody[] }): CallDeps {
-  const run = aRun();
+  const run = aRun({ envelope: { maxCalls: 1_000_000, expiresAt: Number.MAX_SAFE_INTEGER } });
+  const stored = [{ run, state: 'live', spentCalls: 0 }] as const;
+  const { history } = createEmbeddedRuns({
+    now: systemClock,
+    runs: stored,
+    proofs: [],
+    keyWasUsed: async () => false,
+  });
   const log = createLogger('silent');
   const inFlight = createInFlight();
   const secret = createProvenanceSecret();
@@ -130,7 +137,7 @@ function toDeps(own: Pick<CallDeps, 'upstreams'> & { decided: Decided[]; records
       inspect: () => ok({ thumbprint: run.key, proofId: 'p', expiresAt: 0 }),
       hasValidSignature: () => true,
     },
-    runs: { admit: async () => ok([run]), spendCall: async () => true },
+    runs: { admit: async () => ok({ chain: [run] }) },
   };
   return {
     admission: { allowedHosts: ['127.0.0.1'], allowedOrigins: [], limits: { bodyBytes: BODY_BYTES } },
@@ -143,7 +150,7 @@ function toDeps(own: Pick<CallDeps, 'upstreams'> & { decided: Decided[]; records
     rechecks: { announce: () => undefined, settle: () => undefined },
     sessions: createSessions({ now: systemClock }),
     eventIds: createEventIds(new Uint8Array(32)),
-    history: createEmbeddedRunHistory([]),
+    history,
     provenances: createProvenances({
       newIndex: () => openProvenance({ secret }),
       constants: [],
@@ -151,6 +158,7 @@ function toDeps(own: Pick<CallDeps, 'upstreams'> & { decided: Decided[]; records
       log,
     }),
     inFlight,
+    watch: { isCurrent: () => true },
     resumption: createResumption({ inFlight, log, waitMs: 1 }),
     tasks: createTasks(),
     pdp: recordingPdp(own.decided),

@@ -69,6 +69,11 @@ describe('the answer to a failed authentication', () => {
     expect(header({ reason: 'run_refused', refusal: 'run_over' })).toContain('error="invalid_token"');
   });
 
+  it('is 403 and no challenge when an operator has stopped the agent: attesting again does not help', () => {
+    const answer = challenge({ reason: 'run_refused', refusal: 'stopped' });
+    expect(answer).toMatchObject({ status: 403, headers: {} });
+  });
+
   it('A16: is 503 and no challenge when the store does not answer, for a 401 would send all clients to log in', () => {
     const answer = challenge({ reason: 'store_unavailable', cause: new Error('redis://user:secret@host') });
     expect(answer).toMatchObject({ status: 503, headers: { 'retry-after': '5' } });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createIdSource, type Result, type UpstreamName } from '../../src/base/index.ts';
+import { createIdSource, ok, type Result, type UpstreamName } from '../../src/base/index.ts';
 import {
   type AuthenticationRequest,
   type AuthFailure,
@@ -47,7 +47,12 @@ function call(
   given: Setup,
   changes: Partial<AuthenticationRequest> = {},
 ): Promise<Result<Caller, AuthFailure>> {
-  return authenticate({ ...request(given), ...changes }, given.authority.deps);
+  return callerOf(authenticate({ ...request(given), ...changes }, given.authority.deps));
+}
+
+async function callerOf(known: ReturnType<typeof authenticate>): Promise<Result<Caller, AuthFailure>> {
+  const answer = await known;
+  return answer.ok ? ok(answer.value.caller) : answer;
 }
 
 const refusedFor = (reason: string, more: object = {}) => ({ ok: false, error: { reason, ...more } });

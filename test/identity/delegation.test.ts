@@ -201,14 +201,21 @@ describe('A13: a sub-agent that wants more than its parent has', () => {
   });
 
   it('leaves its parent without the calls it was given', async () => {
-    const { authority, newKey, grantFor, parent } = await setup({ purpose: 'triage', max_calls: 5 });
+    const { authority, newKey, grantFor } = await setup({ purpose: 'triage', max_calls: 5 });
     await redeemGrant(
       unwrap(await grantFor({ purpose: 'triage', max_calls: 4 })).access_token,
       newKey(),
       authority,
     );
-    expect(await authority.deps.runs.spendCall(parent.sallyport.run)).toBe(true);
-    expect(await authority.deps.runs.spendCall(parent.sallyport.run)).toBe(false);
+    const grantAgain = async (calls: number) =>
+      redeemGrant(
+        unwrap(await grantFor({ purpose: 'triage', max_calls: calls })).access_token,
+        newKey(),
+        authority,
+      );
+    expect(await grantAgain(2)).toMatchObject({ ok: false, error: { error: 'invalid_grant' } });
+    expect(await grantAgain(1)).toMatchObject({ ok: true });
+    expect(await grantAgain(1)).toMatchObject({ ok: false });
   });
 });
 

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import type { Run } from '../../src/identity/index.ts';
 import { createExpiringMap } from '../../src/storage/embedded/expiring-map.ts';
-import { createEmbeddedRunStore, type StoredRun } from '../../src/storage/embedded/run-store.ts';
+import { createEmbeddedRuns } from '../../src/storage/embedded/run-store.ts';
+import type { StoredRun } from '../../src/storage/embedded/run-tree.ts';
 import { createEmbeddedSingleUse } from '../../src/storage/embedded/single-use.ts';
 import { aChildOf, aRun } from '../support/a-run.ts';
 import { manualClock } from '../support/manual-clock.ts';
@@ -8,21 +10,20 @@ import { runStoreContract } from './contract/run-store.ts';
 
 runStoreContract('embedded', async ({ now }) => {
   const used = new Set<string>();
-  const store = createEmbeddedRunStore({
+  const { runs, history } = createEmbeddedRuns({
     now,
     runs: [],
     proofs: [],
     keyWasUsed: async (agent, key) => used.has(`${agent} ${key}`),
   });
   const remembering = {
-    ...store,
-    open: (run: Parameters<typeof store.open>[0]) => {
+    ...runs,
+    open: (run: Run) => {
       used.add(`${run.agent} ${run.key}`); // as the log has it from the moment it is told
-      return store.open(run);
+      return runs.open(run);
     },
-    findByKey: store.findByKey,
   };
-  return { store: remembering, [Symbol.asyncDispose]: async () => undefined };
+  return { runs: remembering, history, [Symbol.asyncDispose]: async () => undefined };
 });
 
 function hydrated(
@@ -30,7 +31,13 @@ function hydrated(
   proofs: readonly { proofId: string; expiresAt: number }[] = [],
 ) {
   const clock = manualClock();
-  const store = createEmbeddedRunStore({ now: clock.now, runs, proofs, keyWasUsed: async () => false });
+  const opened = createEmbeddedRuns({ now: clock.now, runs, proofs, keyWasUsed: async () => false });
+  const store = {
+    ...opened.runs,
+    spendCall: async (run: Run) => (await opened.history.enter(run, 'tool-call')).hasCall,
+    admit: ({ id, key }: Run, proofId: string, proofExpiresAt: number) =>
+      opened.runs.admit({ run: id, key, proofId, proofExpiresAt }),
+  };
   return { clock, store };
 }
 
@@ -43,8 +50,8 @@ describe('a store filled from the log', () => {
       { run: live, state: 'live', spentCalls: 3 },
       { run: over, state: 'revoked', spentCalls: 0 },
     ]);
-    expect(await store.admit(live.id, 'p', until)).toMatchObject({ ok: true });
-    expect(await store.admit(over.id, 'q', until)).toEqual({ ok: false, error: 'run_over' });
+    expect(await store.admit(live, 'p', until)).toMatchObject({ ok: true });
+    expect(await store.admit(over, 'q', until)).toEqual({ ok: false, error: 'run_over' });
     expect(await store.findByKey(over.agent, over.key)).toMatchObject({ state: 'revoked' });
     expect(await store.live()).toEqual([live]);
   });
@@ -52,7 +59,7 @@ describe('a store filled from the log', () => {
   it('knows the proofs that were used before', async () => {
     const run = aRun();
     const { store } = hydrated([{ run, state: 'live', spentCalls: 0 }], [{ proofId: 'p', expiresAt: until }]);
-    expect(await store.admit(run.id, 'p', until)).toEqual({ ok: false, error: 'proof_replayed' });
+    expect(await store.admit(run, 'p', until)).toEqual({ ok: false, error: 'proof_replayed' });
   });
 
   it('gives each run what it has left, in whatever order the runs come', async () => {
@@ -68,7 +75,7 @@ describe('a store filled from the log', () => {
     ]);
     const left = async (run: typeof root) => {
       let calls = 0;
-      while (calls < 50 && (await store.spendCall(run.id))) calls++;
+      while (calls < 50 && (await store.spendCall(run))) calls++;
       return calls;
     };
     expect(await left(grandchild)).toBe(1); // 2 - 1 spent
@@ -79,7 +86,7 @@ describe('a store filled from the log', () => {
   it('gives nobody more than there was, also when the log counts more spent than allowed', async () => {
     const run = aRun({ envelope: { maxCalls: 2 } });
     const { store } = hydrated([{ run, state: 'live', spentCalls: 5 }]);
-    expect(await store.spendCall(run.id)).toBe(false);
+    expect(await store.spendCall(run)).toBe(false);
   });
 
   it('does not admit a child whose parent is over or missing', async () => {
@@ -90,8 +97,8 @@ describe('a store filled from the log', () => {
       { run: over, state: 'ended', spentCalls: 0 },
       { run: child, state: 'live', spentCalls: 0 },
     ]);
-    expect(await store.admit(orphan.id, 'p', until)).toEqual({ ok: false, error: 'unknown_run' });
-    expect(await store.admit(child.id, 'q', until)).toEqual({ ok: false, error: 'ancestor_over' });
+    expect(await store.admit(orphan, 'p', until)).toEqual({ ok: false, error: 'unknown_run' });
+    expect(await store.admit(child, 'q', until)).toEqual({ ok: false, error: 'ancestor_over' });
   });
 
   it('finds the live run of a key beside one of the same key that was never opened', async () => {
@@ -114,7 +121,7 @@ describe('the memory of the embedded store', () => {
     const clock = manualClock();
     const asked: string[] = [];
     const keyWasUsed = async (_agent: string, key: string) => asked.push(key) > 0;
-    const store = createEmbeddedRunStore({ now: clock.now, runs: [], proofs: [], keyWasUsed });
+    const { runs: store } = createEmbeddedRuns({ now: clock.now, runs: [], proofs: [], keyWasUsed });
     const [root, stays] = [aRun(), aRun({ envelope: { expiresAt: clock.seconds() + 100_000 } })];
     const child = aChildOf(root);
     for (const run of [root, child, stays]) await store.open(run);
@@ -135,7 +142,7 @@ describe('the memory of the embedded store', () => {
     const keyWasUsed = async (): Promise<never> => {
       throw new Error('log is closed');
     };
-    const store = createEmbeddedRunStore({ now: Date.now, runs: [], proofs: [], keyWasUsed });
+    const { runs: store } = createEmbeddedRuns({ now: Date.now, runs: [], proofs: [], keyWasUsed });
     const run = aRun();
     await expect(store.findByKey(run.agent, run.key)).rejects.toThrow('log is closed');
   });

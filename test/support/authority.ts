@@ -20,7 +20,7 @@ import {
   type TokenResponse,
 } from '../../src/identity/index.ts';
 import { createSigningKeys } from '../../src/identity/signing-keys.ts';
-import { createEmbeddedRunStore } from '../../src/storage/embedded/run-store.ts';
+import { createEmbeddedRuns } from '../../src/storage/embedded/run-store.ts';
 import { createEmbeddedSingleUse } from '../../src/storage/embedded/single-use.ts';
 import type { AgentKey } from './agent-key.ts';
 import { type ManualClock, manualClock } from './manual-clock.ts';
@@ -110,12 +110,12 @@ export function createTestAuthority(
     keys,
     tokens: createRunTokenVerifier({ keys, issuer: urls.issuer, now }),
     proofs: createProofVerifier(now),
-    runs: createEmbeddedRunStore({
+    runs: createEmbeddedRuns({
       now,
       runs: [],
       proofs: [],
       keyWasUsed: async (agent, key) => usedKeys.has(`${agent} ${key}`),
-    }),
+    }).runs,
     journal: {
       async opened(run: Run) {
         await journal.opened(run);
@@ -207,5 +207,5 @@ export function brokenRunStore(): RunStore {
   const fail = async (): Promise<never> => {
     throw new Error('store is down');
   };
-  return { open: fail, findByKey: fail, find: fail, admit: fail, spendCall: fail, end: fail, live: fail };
+  return { open: fail, findByKey: fail, find: fail, admit: fail, end: fail, live: fail, overdue: fail };
 }

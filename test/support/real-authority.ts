@@ -7,7 +7,7 @@ import { type Authority, createAuthority, issueJoinToken } from '../../src/gatew
 import { parseConfig } from '../../src/gateway/config.ts';
 import { oauthRoutes } from '../../src/gateway/oauth/index.ts';
 import { authenticate, authFailureToChallenge, openSigningKeys, type Run } from '../../src/identity/index.ts';
-import { createEmbeddedRunStore, createEmbeddedSingleUse } from '../../src/storage/index.ts';
+import { createEmbeddedRuns, createEmbeddedSingleUse } from '../../src/storage/index.ts';
 
 export type RealAuthority = AsyncDisposable & {
   readonly url: string;
@@ -33,7 +33,7 @@ export async function startRealAuthority(
   const ended: string[] = [];
   const authority = createAuthority(parseConfig(config, 'test'), url, {
     keys: await openSigningKeys({ folder, now }),
-    runs: createEmbeddedRunStore({ now, runs: [], proofs: [], keyWasUsed: async () => false }),
+    runs: createEmbeddedRuns({ now, runs: [], proofs: [], keyWasUsed: async () => false }).runs,
     singleUse: createEmbeddedSingleUse({ now }),
     journal: {
       opened: async (run) => void opened.push(run),
@@ -62,9 +62,9 @@ async function createApp({ deps }: Authority): Promise<FastifyInstance> {
     const { method, params, headers, raw } = request;
     const url = `${issuer}/mcp/${params.upstream}`;
     const shown = { authorization: headers.authorization, dpop: raw.headersDistinct['dpop'] };
-    const caller = await authenticate({ ...shown, method, url, resources }, deps);
-    if (caller.ok) return { runs: caller.value.chain.map(({ id }) => id) };
-    const challenge = authFailureToChallenge(caller.error, { resourceMetadataUrl: `${url}/metadata` });
+    const known = await authenticate({ ...shown, method, url, resources }, deps);
+    if (known.ok) return { runs: known.value.caller.chain.map(({ id }) => id) };
+    const challenge = authFailureToChallenge(known.error, { resourceMetadataUrl: `${url}/metadata` });
     return reply.code(challenge.status).headers(challenge.headers).send({ error: challenge.message });
   });
   await app.ready();

@@ -26,6 +26,36 @@ export const RevokeRequest = z.strictObject({
 export const RevokeResult = z.strictObject({ revoked: z.array(z.string()) });
 export type RevokeResult = z.infer<typeof RevokeResult>;
 
+const StopTarget = z.discriminatedUnion('scope', [
+  z.strictObject({ scope: z.literal('all') }),
+  z.strictObject({ scope: z.enum(['agent', 'owner', 'upstream']), name: z.string().min(1).max(200) }),
+]);
+
+/** Body of `POST /v1/stops`, which throws a kill switch, and of `POST /v1/stops/lift`. */
+export const StopRequest = z.strictObject({
+  target: StopTarget,
+  reason: z.string().trim().min(1).max(500).describe('Why; kept in the log.'),
+});
+export type StopRequest = z.infer<typeof StopRequest>;
+
+/** Answer of `POST /v1/stops`: the runs that were live until now. */
+export const StopResult = z.strictObject({ revoked: z.array(z.string()) });
+export type StopResult = z.infer<typeof StopResult>;
+
+/** `GET /v1/stops`: the kill switches that are thrown. */
+export const StopList = z.strictObject({
+  stops: z.array(
+    z.strictObject({
+      scope: z.enum(['agent', 'owner', 'upstream', 'all']),
+      name: z.string().optional(),
+      by: z.string(),
+      reason: z.string(),
+      since: z.number().describe('Seconds since the epoch.'),
+    }),
+  ),
+});
+export type StopList = z.infer<typeof StopList>;
+
 /** `GET /v1/status`. */
 export const Status = z.strictObject({
   version: z.string(),

@@ -1,8 +1,9 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import { parseRunId, type Result, type RunId } from '../../base/index.ts';
+import { parseRunId, type Result, type RunId, SallyportError } from '../../base/index.ts';
 import type { Run } from '../../identity/index.ts';
+import { type ContainmentPorts, containmentRoutes } from './containment-routes.ts';
 import {
   ReviewRequest,
   type ReviewResult,
@@ -20,6 +21,8 @@ export type AdminPorts = {
   readonly liveRuns: () => Promise<readonly Run[]>;
   /** Ends a run and its descendants; resolves when it is durable and in force. */
   readonly revoke: (run: RunId, by: string, reason: string) => Promise<readonly Run[]>;
+  /** The kill switches. */
+  readonly containment: ContainmentPorts;
   readonly status: () => Promise<Status>;
   /** The tool catalogue as a reviewer sees it, and verdicts on it. */
   readonly tools: {
@@ -67,10 +70,14 @@ export function createAdminPlane(ports: AdminPorts): FastifyInstance {
       return undefined;
     });
     operatorRoutes(operators, ports);
+    containmentRoutes(operators, ports.containment, (request) => operatorOf.get(request) ?? '');
     done();
   });
 
   app.setErrorHandler((error, _request, reply) => {
+    if (error instanceof SallyportError && error.code === 'ERR_STATE_UNAVAILABLE') {
+      return refuse(reply.header('retry-after', '5'), 503, `not done: ${error.message}`);
+    }
     const status = (error as { statusCode?: number }).statusCode ?? 500;
     if (status >= 500) ports.log.error({ err: error }, 'admin request failed');
     return refuse(

@@ -3,6 +3,7 @@ import type { KnownRequest } from '../call/index.ts';
 import type { JsonRpcMessage } from '../upstream/index.ts';
 import type { AggregateDeps, OwnStream } from './deps.ts';
 import { JoinedEvents } from './joined-events.ts';
+import { AGGREGATE } from './names.ts';
 import { openOwn } from './record-own.ts';
 
 /** A stream that the gateway makes of those of upstreams. */
@@ -24,7 +25,7 @@ export async function openJoined(
   deps: AggregateDeps,
 ): Promise<(Joined & { readonly result: OwnStream }) | undefined> {
   const { inbound, caller } = request;
-  const entered = deps.call.inFlight.enter(caller.chain, inbound.agentGone);
+  const entered = deps.call.inFlight.enter(caller.chain, AGGREGATE, inbound.agentGone);
   const settle = await openOwn(request, method, decision, entered.signal, deps).catch((error: unknown) => {
     entered.leave();
     throw error;

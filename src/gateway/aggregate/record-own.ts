@@ -1,4 +1,4 @@
-import { canonicalJson, type JsonObject, sha256 } from '../../base/index.ts';
+import { canonicalJson, type JsonObject, SallyportError, sha256 } from '../../base/index.ts';
 import type { Decision, Forbid, NotPermitted, Permit, Target } from '../../cedar/index.ts';
 import type { OutcomeRecord } from '../../intent-log/index.ts';
 import {
@@ -75,7 +75,7 @@ export async function answerOwn(
   const { admitted } = request;
   const rpcId = rpcIdOf(request);
   const { caller, inbound } = request;
-  const { signal, leave } = deps.call.inFlight.enter(caller.chain, inbound.agentGone);
+  const { signal, leave } = deps.call.inFlight.enter(caller.chain, AGGREGATE, inbound.agentGone);
   const settle = await openOwn(request, method, decision, signal, deps).finally(leave);
   if (settle === undefined) return refuseOver(request, deps);
   let text: string | undefined;
@@ -120,8 +120,12 @@ export async function openOwn(
   deps: AggregateDeps,
 ): Promise<((ending: Pick<OutcomeRecord, 'status' | 'result'>) => Promise<void>) | undefined> {
   const { inbound, admitted, caller } = request;
-  const { intentLog, inFlight } = deps.call;
-  if (inFlight.isOver(signal)) return undefined;
+  const { intentLog, inFlight, watch } = deps.call;
+  const isCut = signal.aborted && !inbound.agentGone.aborted;
+  if (isCut || inFlight.isOver(caller.chain, AGGREGATE)) return undefined;
+  if (!watch.isCurrent()) {
+    throw new SallyportError('ERR_STATE_UNAVAILABLE', 'others may have ended the run unheard');
+  }
   const [run] = caller.chain;
   const params = admitted.leg === 'POST' && admitted.kind !== 'response' ? admitted.params : undefined;
   const rpcId = rpcIdOf(request);

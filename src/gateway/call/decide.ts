@@ -1,20 +1,25 @@
 import { isJsonObject } from '../../base/index.ts';
-import type { Decision, Explanation, Forbid, RunFacts, Target } from '../../cedar/index.ts';
+import type { Decision, Explanation, Forbid, Target } from '../../cedar/index.ts';
+import type { Entrance } from '../../identity/index.ts';
 import type { CallDeps } from './deps.ts';
 import type { Call } from './resolve-call.ts';
 
 /**
- * STEPS 4 and 5: the pinned definition, then policy, then the run's budget. The budget comes last, so that a
- * refused call costs the run nothing.
+ * STEPS 4 and 5: the operators' kill switches, the pinned definition, then policy, then the run's budget. A call was
+ * taken from the budget when the request came in; a refused one gives it back.
  */
 export async function decide(
   call: Call,
-  facts: RunFacts,
+  entrance: Entrance,
   provenance: Explanation | undefined,
   deps: CallDeps,
 ): Promise<Decision> {
-  const { caller, target, port, run } = call;
+  const { caller, target, port } = call;
+  const { facts, hasCall, stoppedUpstreams } = entrance;
   const { revision } = deps.pdp;
+  if (stoppedUpstreams.includes(target.upstream)) {
+    return forbid('stopped', 'an operator has stopped this upstream', revision);
+  }
   const prompt = promptOf(target);
   const isPinnable = target.kind === 'tool' || prompt !== undefined;
   const rechecked = isPinnable ? deps.rechecks.settle(target.upstream) : undefined;
@@ -36,8 +41,7 @@ export async function decide(
   if (decision.effect !== 'permit') return decision;
   if (prompt !== undefined && deps.catalogue.prompts.review(target.upstream, prompt) !== 'pinned')
     return forbid('not_reviewed', 'the prompt is not, or no longer, as it was reviewed', revision);
-  if (target.kind !== 'tool') return decision;
-  if (await deps.identity.runs.spendCall(run.id)) return decision;
+  if (target.kind !== 'tool' || hasCall) return decision;
   return forbid('outside_envelope', 'the run has used up the calls it was granted', revision);
 }
 

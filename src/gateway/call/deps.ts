@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Clock, UpstreamName } from '../../base/index.ts';
 import type { Pdp, RunHistory } from '../../cedar/index.ts';
-import type { AuthenticateDeps, AuthenticationRequest, MintDeps } from '../../identity/index.ts';
+import type { AuthenticateDeps, AuthenticationRequest, MintDeps, RunWatch } from '../../identity/index.ts';
 import type { IntentLog } from '../../intent-log/index.ts';
 import type { PinnedCatalogue } from '../catalogue.ts';
 import type { AdmissionRules, EventIds, Sessions } from '../mcp/index.ts';
@@ -34,6 +34,7 @@ export type CallDeps = {
   readonly history: RunHistory;
   readonly provenances: Provenances;
   readonly inFlight: InFlight;
+  readonly watch: Pick<RunWatch, 'isCurrent'>;
   readonly resumption: Resumption;
   readonly tasks: Tasks;
   readonly pdp: Pdp;

@@ -3,6 +3,7 @@ import { type Answer, UpstreamError, type UpstreamFailure } from '../upstream/in
 import type { CallDeps } from './deps.ts';
 import type { Credential } from './mint-credential.ts';
 import type { Call } from './resolve-call.ts';
+import { isCutOff, type UnderWay } from './under-way.ts';
 
 /**
  * STEP 8: sends the message that was decided on, with our credential and nothing of the agent's. A failure of
@@ -11,11 +12,14 @@ import type { Call } from './resolve-call.ts';
 export async function forward(
   call: Call,
   credential: Credential | undefined,
-  signal: AbortSignal,
+  underWay: UnderWay,
   deps: CallDeps,
 ): Promise<Result<Answer, UpstreamFailure>> {
   const { admitted, session, port, run, mcpHeaders } = call;
-  if (signal.aborted) return err({ reason: 'cancelled', detail: 'the run ended before the call was sent' });
+  const { signal } = underWay;
+  if (signal.aborted || isCutOff(underWay, call, deps)) {
+    return err({ reason: 'cancelled', detail: 'the run ended before the call was sent' });
+  }
   try {
     const answer = await port.upstream.send({
       method: admitted.leg,

@@ -1,5 +1,5 @@
 import { err, ok, type Result } from '../../base/index.ts';
-import { authenticate, type Caller } from '../../identity/index.ts';
+import { authenticate, type Caller, type Entering, type Entrance } from '../../identity/index.ts';
 import type { Receipt } from '../../intent-log/index.ts';
 import { type Admitted, admitRequest } from '../mcp/index.ts';
 import type { CallResult, Inbound } from './call.ts';
@@ -13,7 +13,7 @@ import { openOutcome } from './record-outcome.ts';
 import { refuse } from './record-refusal.ts';
 import { releaseAnswer } from './release-answer.ts';
 import { type Call, eraOf, resolveCall } from './resolve-call.ts';
-import { enter, type UnderWay } from './under-way.ts';
+import { enter, enteringOf, type UnderWay } from './under-way.ts';
 
 const RUN_OVER = { reason: 'run_refused', refusal: 'run_over' } as const;
 
@@ -27,7 +27,8 @@ const RUN_OVER = { reason: 'run_refused', refusal: 'run_over' } as const;
  * INVARIANT: every request ends in exactly one record.
  */
 export async function handleCall(inbound: Inbound, deps: CallDeps): Promise<CallResult> {
-  const known = await identify(inbound, deps);
+  const entering = (admitted: Admitted): Entering => enteringOf(inbound.upstream, admitted, deps);
+  const known = await identify(inbound, deps, entering);
   return known.ok ? carryOut(known.value, deps) : known.error;
 }
 
@@ -36,50 +37,69 @@ export type KnownRequest = {
   readonly inbound: Inbound;
   readonly admitted: Admitted;
   readonly caller: Caller;
+  /** There when the request was counted as it was let in. */
+  readonly entrance?: Entrance;
 };
 
-/** STEPS 1 and 2. The error is a refusal that is in the log already. */
-export async function identify(inbound: Inbound, deps: CallDeps): Promise<Result<KnownRequest, CallResult>> {
+/**
+ * STEPS 1 and 2. The error is a refusal that is in the log already. With `entering` the request is counted in the
+ * step that lets it in, and has to be `carryOut` exactly once.
+ */
+export async function identify(
+  inbound: Inbound,
+  deps: CallDeps,
+  entering?: (admitted: Admitted) => Entering,
+): Promise<Result<KnownRequest, CallResult>> {
   const admitted =
     inbound.unreadable === undefined ? admitRequest(inbound, deps.admission) : err(inbound.unreadable);
   if (!admitted.ok) return err(await refuse({ inbound }, { step: 'admit', refusal: admitted.error }, deps));
   const request = { inbound, admitted: admitted.value };
 
-  const caller = await authenticate(deps.credentialsOf(inbound), deps.identity);
-  if (!caller.ok) return err(await refuse(request, { step: 'authenticate', failure: caller.error }, deps));
-  return ok({ ...request, caller: caller.value });
+  const shown = deps.credentialsOf(inbound);
+  const counted = entering === undefined ? shown : { ...shown, entering: entering(admitted.value) };
+  const known = await authenticate(counted, deps.identity);
+  if (!known.ok) return err(await refuse(request, { step: 'authenticate', failure: known.error }, deps));
+  return ok({ ...request, ...known.value });
 }
 
 /** STEPS 3 to 9. */
 export async function carryOut(request: KnownRequest, deps: CallDeps): Promise<CallResult> {
-  const resolved = resolveCall(request, request.caller, deps);
-  if (!resolved.ok) return refuse(request, { step: 'resolve', refusal: resolved.error }, deps);
+  const { caller, entrance } = request;
+  const resolved = resolveCall(request, caller, deps);
+  if (!resolved.ok) {
+    if (entrance !== undefined) await deps.history.leave(caller.chain[0], entrance, { kind: 'turned-away' });
+    return refuse(request, { step: 'resolve', refusal: resolved.error }, deps);
+  }
   const call = resolved.value;
 
-  const underWay = await enter(call, deps);
+  const underWay = await enter(call, entrance, deps);
   let intent: Receipt | undefined;
   try {
     const provenance = explainArguments(call, underWay.signal, deps);
-    const decision = await decide(call, underWay.facts, provenance, deps);
+    const decision = await decide(call, underWay.entrance, provenance, deps);
     if (decision.effect !== 'permit') {
       await underWay.count({ kind: 'refused' });
       underWay.leave();
       const isToolCall = call.target.kind === 'tool';
       return await refuse(call, { step: 'decide', decision, isToolCall, era: eraOf(call) }, deps);
     }
-    intent = await recordIntent(call, decision, { provenance, signal: underWay.signal }, deps);
-    if (intent === undefined) {
-      await underWay.count({ kind: 'refused' });
-      underWay.leave();
-      return await refuse(call, { step: 'authenticate', failure: RUN_OVER }, deps);
-    }
+    intent = await recordIntent(call, decision, { ...underWay, provenance }, deps);
+    if (intent === undefined) return await turnAway(call, underWay, deps);
     const credential = mintCredential(call, decision, intent, deps);
-    const answer = await forward(call, credential, underWay.signal, deps);
+    const answer = await forward(call, credential, underWay, deps);
     return await releaseAnswer({ call, intent, credential, underWay }, answer, deps);
   } catch (error) {
     await abandon(call, intent, underWay, deps);
     throw error;
   }
+}
+
+/** Its run was ended, or it was stopped, while it was decided on: as if that had been known at the door. */
+async function turnAway(call: Call, underWay: UnderWay, deps: CallDeps): Promise<CallResult> {
+  await underWay.count({ kind: 'turned-away' });
+  underWay.leave();
+  if (!deps.watch.isCurrent()) return refuse(call, { step: 'unavailable' }, deps);
+  return refuse(call, { step: 'authenticate', failure: RUN_OVER }, deps);
 }
 
 /** Something of ours failed on the way. What can still be written down is. */
@@ -92,7 +112,7 @@ async function abandon(
   underWay.leave();
   const record = async (): Promise<unknown> => {
     if (intent === undefined) {
-      await underWay.count({ kind: 'refused' });
+      await underWay.count({ kind: 'turned-away' }).catch(() => undefined); // it is recorded all the same
       return refuse(call, { step: 'unavailable' }, deps);
     }
     const settle = openOutcome({ call, intent, underWay }, deps);

@@ -6,26 +6,27 @@ import { toActor, toDecisionEntry, toProvenanceEntry } from './entries.ts';
 import { labelsOf } from './labels.ts';
 import { observeArguments } from './observe.ts';
 import type { Call } from './resolve-call.ts';
-import type { UnderWay } from './under-way.ts';
+import { isCutOff, type UnderWay } from './under-way.ts';
 
 /**
  * STEP 6: resolves once the intent is on disk. Nothing leaves the gateway before that. The labels that the answer
  * will carry are on the delegation tree from here on: what an agent reads in progress messages, or in an answer
  * whose end it never waits for, has tainted it before its next call.
  *
- * Undefined when the run ended while its request was decided: nothing is permitted after the record of a run's
+ * Undefined when the run ended, or was stopped, while its request was decided: nothing is permitted after the record of a run's
  * end, and nothing waits between this look and the append.
  */
 export async function recordIntent(
   call: Call,
   decision: Permit,
-  { signal, provenance }: Pick<UnderWay, 'signal'> & { readonly provenance: Explanation | undefined },
+  underWay: UnderWay & { readonly provenance: Explanation | undefined },
   deps: CallDeps,
 ): Promise<Receipt | undefined> {
   const traceparent = traceparentOf(call);
   const labels = labelsOf(call, deps);
-  await deps.history.taint(call.run, labels);
-  if (deps.inFlight.isOver(signal)) return undefined;
+  if (labels.length > 0) await deps.history.taint(call.run, labels);
+  if (isCutOff(underWay, call, deps)) return undefined;
+  const { provenance } = underWay;
   observeArguments(call, deps);
   return deps.intentLog.append({
     type: 'intent',

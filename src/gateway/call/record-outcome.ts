@@ -27,8 +27,8 @@ export function openOutcome(open: OpenCall, deps: CallDeps): Settle {
 
 async function recordOutcome(open: OpenCall, ending: Ending, deps: CallDeps): Promise<void> {
   const { call, intent, credential, underWay } = open;
-  await underWay.count({ kind: 'forwarded', isToolCall: call.target.kind === 'tool' });
-  await deps.intentLog.append({
+  const counted = underWay.count({ kind: 'forwarded', isToolCall: call.target.kind === 'tool' });
+  const recorded = deps.intentLog.append({
     type: 'outcome',
     call: call.inbound.call,
     run: call.run.id,
@@ -39,4 +39,5 @@ async function recordOutcome(open: OpenCall, ending: Ending, deps: CallDeps): Pr
       : { credential: { id: credential.id, kind: credential.kind, expiresAt: credential.expiresAt } }),
     micros: call.inbound.elapsed(),
   });
+  await Promise.all([recorded, counted]);
 }

@@ -18,6 +18,7 @@ import { type OpenCall, openOutcome, type Settle } from './record-outcome.ts';
 import { upstreamFailureMessage } from './refusal-to-wire.ts';
 import type { Call } from './resolve-call.ts';
 import { taskMadeBy, taskNotified } from './tasks.ts';
+import { isCutOff } from './under-way.ts';
 
 /** Announcements that something pinned may be different now. */
 const PINNED_CHANGED: ReadonlySet<string> = new Set([
@@ -103,7 +104,7 @@ function followStream(
     observeResult(call, message, deps);
     const released = await filterAnswer(call, message, deps);
     await settle(endOfResponse(message));
-    if (isRunOver(call, underWay.signal)) return undefined;
+    if (isCutOff(underWay, call, deps)) return undefined;
     bindTask(call, message, deps);
     return withReceipt(released, call, intent);
   };
@@ -148,9 +149,4 @@ function bindTask(call: Call, message: JsonRpcMessage, deps: CallDeps): void {
 function isAboutTaskOfOthers({ run, target }: Call, message: JsonRpcMessage, deps: CallDeps): boolean {
   const about = taskNotified(message);
   return about !== undefined && deps.tasks.find(run.id, target.upstream, about.taskId) === undefined;
-}
-
-/** Aborted for another reason than that the agent went away. */
-function isRunOver({ inbound }: Call, signal: AbortSignal): boolean {
-  return signal.aborted && !inbound.agentGone.aborted;
 }

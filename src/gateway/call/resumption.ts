@@ -69,7 +69,7 @@ export function createResumption({ inFlight, log, waitMs = WAIT_MS }: Resumption
       const session = sessionOf(call);
       const id = idKey(call.rpcId);
       session.calls.get(id)?.();
-      const waiting = inFlight.enter(call.caller.chain, new AbortController().signal);
+      const waiting = inFlight.enter(call.caller.chain, call.target.upstream, new AbortController().signal);
       const drop = (): void => {
         clearInterval(timer);
         waiting.signal.removeEventListener('abort', drop);

@@ -1,6 +1,9 @@
 export type { LoggedRun, LogState, OpenIntentRow } from './index-queries.ts';
 export { type EmbeddedLog, type EmbeddedLogOptions, openEmbeddedLog } from './intent-log-embedded.ts';
+export { type EmbeddedKillSwitches, openEmbeddedKillSwitches } from './kill-switches.ts';
 export { type LogReader, openLogReader } from './log-reader.ts';
-export { createEmbeddedRunHistory, type PastRun } from './run-history.ts';
-export { createEmbeddedRunStore, type EmbeddedRunStoreOptions, type StoredRun } from './run-store.ts';
+export type { PastRun } from './run-counts.ts';
+export { createEmbeddedRuns, type EmbeddedRuns, type EmbeddedRunsOptions } from './run-store.ts';
+export type { StoredRun } from './run-tree.ts';
 export { createEmbeddedSingleUse } from './single-use.ts';
+export { openStopFile, type StopFile } from './stop-file.ts';

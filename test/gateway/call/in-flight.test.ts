@@ -8,8 +8,8 @@ describe('what a run has under way', () => {
   it('is aborted when the run ends, and nothing of others', () => {
     const inFlight = createInFlight();
     const [run, other] = [aRun(), aRun()];
-    const mine = inFlight.enter([run], stays);
-    const theirs = inFlight.enter([other], stays);
+    const mine = inFlight.enter([run], 'desk', stays);
+    const theirs = inFlight.enter([other], 'desk', stays);
     inFlight.abortRun(run.id);
     expect(mine.signal.aborted).toBe(true);
     expect(theirs.signal.aborted).toBe(false);
@@ -20,13 +20,13 @@ describe('what a run has under way', () => {
     const parent = aRun();
     const child = aChildOf(parent);
     inFlight.abortRun(parent.id);
-    expect(inFlight.enter([parent], stays).signal.aborted).toBe(true);
-    expect(inFlight.enter([child, parent], stays).signal.aborted).toBe(true);
+    expect(inFlight.enter([parent], 'desk', stays).signal.aborted).toBe(true);
+    expect(inFlight.enter([child, parent], 'desk', stays).signal.aborted).toBe(true);
   });
 
   it('is forgotten when it leaves, once', () => {
     const inFlight = createInFlight();
-    const { leave } = inFlight.enter([aRun()], stays);
+    const { leave } = inFlight.enter([aRun()], 'desk', stays);
     expect(inFlight.size).toBe(1);
     leave();
     leave();

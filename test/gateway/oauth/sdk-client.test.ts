@@ -44,9 +44,9 @@ async function serve() {
     const url = upstreamResource(publicUrl, DESK);
     const { authorization, dpop } = request.headers;
     const resources = acceptedAudiences(publicUrl, DESK);
-    const caller = await authenticate({ authorization, dpop, method: 'POST', url, resources }, deps);
-    if (caller.ok) return { run: caller.value.chain[0].id };
-    const challenge = authFailureToChallenge(caller.error, { resourceMetadataUrl: resourceMetadataUrl(url) });
+    const known = await authenticate({ authorization, dpop, method: 'POST', url, resources }, deps);
+    if (known.ok) return { run: known.value.caller.chain[0].id };
+    const challenge = authFailureToChallenge(known.error, { resourceMetadataUrl: resourceMetadataUrl(url) });
     return reply
       .code(challenge.status)
       .headers({ ...challenge.headers })

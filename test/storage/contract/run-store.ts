@@ -1,27 +1,41 @@
 import { describe, expect, it } from 'vitest';
-import { type AgentName, createIdSource } from '../../../src/base/index.ts';
-import type { Ending, KeyThumbprint, RunStore } from '../../../src/identity/index.ts';
+import type { AgentName } from '../../../src/base/index.ts';
+import type { RunHistory } from '../../../src/cedar/index.ts';
+import type { Ending, KeyThumbprint, Run, RunStore } from '../../../src/identity/index.ts';
 import { aChildOf, aRun } from '../../support/a-run.ts';
 import { type ManualClock, manualClock } from '../../support/manual-clock.ts';
 
-/** Makes an empty store over the given clock, and a way to close it. */
-export type OpenRunStore = (clock: ManualClock) => Promise<{ readonly store: RunStore } & AsyncDisposable>;
+/** The ports onto the runs of one storage. */
+export type OpenRuns = { readonly runs: RunStore; readonly history: RunHistory };
+
+/** Makes an empty storage over the given clock, and a way to close it. */
+export type OpenRunStore = (clock: ManualClock) => Promise<OpenRuns & AsyncDisposable>;
+
+/** A run store, and one way to spend a call of a run: false when it has none left. */
+type Store = RunStore & { readonly spendCall: (run: Run) => Promise<boolean> };
 
 const ENDED: Ending = { state: 'ended', by: 'agent', reason: 'done' };
 const REVOKED: Ending = { state: 'revoked', by: 'operator:robin', reason: 'test' };
-const ids = createIdSource(Date.now);
 
 /** What every run store must keep; run for each adapter. */
 export function runStoreContract(name: string, open: OpenRunStore): void {
-  async function withStore(check: (store: RunStore, clock: ManualClock) => Promise<void>): Promise<void> {
+  async function withStore(
+    check: (store: Store, clock: ManualClock, history: RunHistory) => Promise<void>,
+  ): Promise<void> {
     const clock = manualClock();
     await using opened = await open(clock);
-    await check(opened.store, clock);
+    const { runs, history } = opened;
+    const spendCall = async (run: Run): Promise<boolean> => (await history.enter(run, 'tool-call')).hasCall;
+    await check({ ...runs, spendCall }, clock, history);
   }
 
   let proofs = 0;
-  const admit = (store: RunStore, id: Parameters<RunStore['admit']>[0]) =>
-    store.admit(id, `proof-${proofs++}`, 1_800_000_100);
+  const admit = (store: RunStore, run: Run, proofId = `proof-${proofs++}`, proofExpiresAt = 1_800_000_100) =>
+    store.admit({ run: run.id, key: run.key, proofId, proofExpiresAt });
+  const chainOf = async (admitted: ReturnType<typeof admit>) => {
+    const result = await admitted;
+    return result.ok ? result.value.chain : result.error;
+  };
 
   describe(`${name}: a run`, () => {
     it('does not exist before it is opened', () =>
@@ -29,8 +43,8 @@ export function runStoreContract(name: string, open: OpenRunStore): void {
         const run = aRun();
         expect(await store.find(run.id)).toBeUndefined();
         expect(await store.findByKey(run.agent, run.key)).toBeUndefined();
-        expect(await admit(store, run.id)).toEqual({ ok: false, error: 'unknown_run' });
-        expect(await store.spendCall(run.id)).toBe(false);
+        expect(await admit(store, run)).toEqual({ ok: false, error: 'unknown_run' });
+        expect(await store.spendCall(run)).toBe(false);
         expect(await store.end(run.id, ENDED)).toEqual([]);
         expect(await store.live()).toEqual([]);
       }));
@@ -41,7 +55,7 @@ export function runStoreContract(name: string, open: OpenRunStore): void {
         expect(await store.open(run)).toEqual({ ok: true, value: undefined });
         expect(await store.find(run.id)).toEqual({ run, state: 'live' });
         expect(await store.findByKey(run.agent, run.key)).toEqual({ run, state: 'live' });
-        expect(await admit(store, run.id)).toEqual({ ok: true, value: [run] });
+        expect(await chainOf(admit(store, run))).toEqual([run]);
         expect(await store.live()).toEqual([run]);
       }));
 
@@ -76,10 +90,10 @@ export function runStoreContract(name: string, open: OpenRunStore): void {
         const run = aRun({ envelope: { expiresAt: clock.seconds() + 10 } });
         await store.open(run);
         clock.advance(9);
-        expect(await admit(store, run.id)).toMatchObject({ ok: true });
+        expect(await admit(store, run)).toMatchObject({ ok: true });
         clock.advance(1);
-        expect(await admit(store, run.id)).toEqual({ ok: false, error: 'run_expired' });
-        expect(await store.spendCall(run.id)).toBe(false);
+        expect(await admit(store, run)).toEqual({ ok: false, error: 'run_expired' });
+        expect(await store.spendCall(run)).toBe(false);
       }));
   });
 
@@ -89,8 +103,8 @@ export function runStoreContract(name: string, open: OpenRunStore): void {
         const run = aRun();
         await store.open(run);
         expect(await store.end(run.id, ending)).toEqual([run]);
-        expect(await admit(store, run.id)).toEqual({ ok: false, error: 'run_over' });
-        expect(await store.spendCall(run.id)).toBe(false);
+        expect(await admit(store, run)).toEqual({ ok: false, error: 'run_over' });
+        expect(await store.spendCall(run)).toBe(false);
         expect(await store.find(run.id)).toEqual({ run, state: ending.state });
         expect(await store.findByKey(run.agent, run.key)).toEqual({ run, state: ending.state });
         expect(await store.live()).toEqual([]);
@@ -111,8 +125,8 @@ export function runStoreContract(name: string, open: OpenRunStore): void {
         expect(new Set(ended.map(({ id }) => id))).toEqual(
           new Set([root, ...children, grandchild].map(({ id }) => id)),
         );
-        expect((await admit(store, grandchild.id)).ok).toBe(false);
-        expect((await admit(store, bystander.id)).ok).toBe(true);
+        expect((await admit(store, grandchild)).ok).toBe(false);
+        expect((await admit(store, bystander)).ok).toBe(true);
       }));
 
     it('of a child leaves its parent alive', () =>
@@ -122,7 +136,7 @@ export function runStoreContract(name: string, open: OpenRunStore): void {
         await store.open(root);
         await store.open(child);
         expect(await store.end(child.id, ENDED)).toEqual([child]);
-        expect((await admit(store, root.id)).ok).toBe(true);
+        expect((await admit(store, root)).ok).toBe(true);
       }));
 
     it('still has the key of a run that ended long ago', () =>
@@ -143,7 +157,7 @@ export function runStoreContract(name: string, open: OpenRunStore): void {
         const child = aChildOf(root);
         const grandchild = aChildOf(child, { envelope: { maxCalls: 1 } });
         for (const run of [root, child, grandchild]) await store.open(run);
-        expect(await admit(store, grandchild.id)).toEqual({ ok: true, value: [grandchild, child, root] });
+        expect(await chainOf(admit(store, grandchild))).toEqual([grandchild, child, root]);
       }));
 
     it('does not open under a parent that is over, expired or unknown', () =>
@@ -168,8 +182,8 @@ export function runStoreContract(name: string, open: OpenRunStore): void {
           ok: false,
           error: 'calls_exhausted',
         });
-        expect(await store.spendCall(root.id)).toBe(true);
-        expect(await store.spendCall(root.id)).toBe(false);
+        expect(await store.spendCall(root)).toBe(true);
+        expect(await store.spendCall(root)).toBe(false);
       }));
 
     it('gives back at its end what it did not spend, its own children included', () =>
@@ -178,10 +192,10 @@ export function runStoreContract(name: string, open: OpenRunStore): void {
         const child = aChildOf(root, { envelope: { maxCalls: 8 } });
         const grandchild = aChildOf(child, { envelope: { maxCalls: 5 } });
         for (const run of [root, child, grandchild]) await store.open(run);
-        for (const run of [child, grandchild, grandchild]) expect(await store.spendCall(run.id)).toBe(true);
+        for (const run of [child, grandchild, grandchild]) expect(await store.spendCall(run)).toBe(true);
         await store.end(child.id, ENDED);
         let left = 0;
-        while (left < 20 && (await store.spendCall(root.id))) left++;
+        while (left < 20 && (await store.spendCall(root))) left++;
         expect(left).toBe(7);
       }));
 
@@ -193,8 +207,8 @@ export function runStoreContract(name: string, open: OpenRunStore): void {
           Array.from({ length: 100 }, () => store.open(aChildOf(root, { envelope: { maxCalls: 2 } }))),
         );
         expect(opened.filter(({ ok }) => ok)).toHaveLength(12);
-        expect(await store.spendCall(root.id)).toBe(true);
-        expect(await store.spendCall(root.id)).toBe(false);
+        expect(await store.spendCall(root)).toBe(true);
+        expect(await store.spendCall(root)).toBe(false);
       }));
   });
 
@@ -203,7 +217,7 @@ export function runStoreContract(name: string, open: OpenRunStore): void {
       withStore(async (store) => {
         const run = aRun({ envelope: { maxCalls: 7 } });
         await store.open(run);
-        const spent = await Promise.all(Array.from({ length: 20 }, () => store.spendCall(run.id)));
+        const spent = await Promise.all(Array.from({ length: 20 }, () => store.spendCall(run)));
         expect(spent.filter(Boolean)).toHaveLength(7);
       }));
   });
@@ -215,9 +229,9 @@ export function runStoreContract(name: string, open: OpenRunStore): void {
         await store.open(one);
         await store.open(other);
         const until = clock.seconds() + 60;
-        expect(await store.admit(one.id, 'p', until)).toMatchObject({ ok: true });
-        expect(await store.admit(one.id, 'p', until)).toEqual({ ok: false, error: 'proof_replayed' });
-        expect(await store.admit(other.id, 'p', until)).toEqual({ ok: false, error: 'proof_replayed' });
+        expect(await admit(store, one, 'p', until)).toMatchObject({ ok: true });
+        expect(await admit(store, one, 'p', until)).toEqual({ ok: false, error: 'proof_replayed' });
+        expect(await admit(store, other, 'p', until)).toEqual({ ok: false, error: 'proof_replayed' });
       }));
 
     it('is good for one of many requests at once', () =>
@@ -225,7 +239,7 @@ export function runStoreContract(name: string, open: OpenRunStore): void {
         const run = aRun();
         await store.open(run);
         const until = clock.seconds() + 60;
-        const admitted = await Promise.all(Array.from({ length: 20 }, () => store.admit(run.id, 'p', until)));
+        const admitted = await Promise.all(Array.from({ length: 20 }, () => admit(store, run, 'p', until)));
         expect(admitted.filter(({ ok }) => ok)).toHaveLength(1);
       }));
 
@@ -233,10 +247,10 @@ export function runStoreContract(name: string, open: OpenRunStore): void {
       withStore(async (store, clock) => {
         const run = aRun();
         await store.open(run);
-        await store.admit(run.id, 'p', clock.seconds() + 60);
+        await admit(store, run, 'p', clock.seconds() + 60);
         for (let second = 0; second < 59; second++) {
           clock.advance(1);
-          expect(await store.admit(run.id, 'p', clock.seconds() + 60)).toMatchObject({ ok: false });
+          expect(await admit(store, run, 'p', clock.seconds() + 60)).toMatchObject({ ok: false });
         }
       }));
 
@@ -245,8 +259,8 @@ export function runStoreContract(name: string, open: OpenRunStore): void {
         const run = aRun();
         await store.open(run);
         const until = clock.seconds() + 60;
-        expect(await store.admit(ids.runId(), 'p', until)).toMatchObject({ ok: false });
-        expect(await store.admit(run.id, 'p', until)).toMatchObject({ ok: true });
+        expect(await admit(store, aRun(), 'p', until)).toMatchObject({ ok: false });
+        expect(await admit(store, run, 'p', until)).toMatchObject({ ok: true });
       }));
   });
 

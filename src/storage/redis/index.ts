@@ -1,0 +1,1 @@
+export { openRedisState, type RedisState, type RedisStateOptions } from './open-redis-state.ts';

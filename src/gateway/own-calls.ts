@@ -1,7 +1,7 @@
 import {
+  askedFor,
   type Clock,
   type IdSource,
-  isJsonObject,
   parseAgentName,
   toEpochSeconds,
   type UpstreamName,
@@ -17,7 +17,7 @@ import {
   type TrustDomain,
 } from '../identity/index.ts';
 import type { IntentLog } from '../intent-log/index.ts';
-import { toActor } from './call/entries.ts';
+import { commitTo, toActor } from './call/entries.ts';
 import type { UpstreamPort } from './call/index.ts';
 import type { Authorize, JsonRpcMessage } from './upstream/index.ts';
 
@@ -88,13 +88,13 @@ async function recordOwnCall(
   const call = deps.ids.callId();
   const startedAt = deps.now();
   const method = typeof message?.['method'] === 'string' ? message['method'] : 'DELETE';
-  const params = message?.['params'];
+  const args = commitTo(askedFor(message));
   const { leaf } = await deps.intentLog.append({
     type: 'intent',
     call,
     run: run.id,
     actor: toActor(caller),
-    subject: { upstream, method },
+    subject: { upstream, method, args },
     decision: DECISION,
     proof: '',
   });
@@ -107,7 +107,7 @@ async function recordOwnCall(
             callId: call,
             audience: credential.audience,
             method,
-            ...(isJsonObject(params) ? { args: params } : {}),
+            argsDigest: args.digest,
             decision: DECISION,
             intentLeaf: leaf,
           },

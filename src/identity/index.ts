@@ -30,7 +30,6 @@ export {
 export {
   type CallToken,
   type CallTokenRequest,
-  digestArgs,
   type MintDeps,
   mintCallToken,
 } from './call-token.ts';

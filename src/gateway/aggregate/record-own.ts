@@ -1,4 +1,4 @@
-import { canonicalJson, type JsonObject, sha256 } from '../../base/index.ts';
+import { askedFor, canonicalJson, type JsonObject, sha256 } from '../../base/index.ts';
 import type { Decision, Forbid, Permit, Target } from '../../cedar/index.ts';
 import type { OutcomeRecord } from '../../intent-log/index.ts';
 import {
@@ -123,14 +123,14 @@ export async function openOwn(
   const { intentLog, inFlight } = deps.call;
   if (inFlight.isOver(signal)) return undefined;
   const [run] = caller.chain;
-  const params = admitted.leg === 'POST' && admitted.kind !== 'response' ? admitted.params : undefined;
+  const message = admitted.leg === 'POST' ? admitted.message : undefined;
   const rpcId = rpcIdOf(request);
   const { leaf } = await intentLog.append({
     type: 'intent',
     call: inbound.call,
     run: run.id,
     actor: toActor(caller),
-    subject: { upstream: AGGREGATE, method, args: commitTo(withoutMeta(params ?? {})) },
+    subject: { upstream: AGGREGATE, method, args: commitTo(askedFor(message)) },
     decision: toDecisionEntry(decision),
     proof: caller.proofId,
     ...(rpcId === undefined ? {} : { rpcId }),
@@ -152,9 +152,4 @@ function textOf(result: OwnResult): string {
   return 'canonical' in result && typeof result.canonical === 'string'
     ? result.canonical
     : canonicalJson(result as JsonObject);
-}
-
-function withoutMeta(params: JsonObject): JsonObject {
-  const { _meta: _, ...rest } = params;
-  return rest as JsonObject;
 }

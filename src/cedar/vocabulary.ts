@@ -52,6 +52,7 @@ const COMMON_CONTEXT: Attributes = {
   run: COMMON_TYPES.RunState,
   pop: STRING,
   credential: STRING,
+  credentialOutlivesCall: { type: 'Boolean' },
   now: { type: 'Extension', name: 'datetime' },
   local: COMMON_TYPES.LocalTime,
 };

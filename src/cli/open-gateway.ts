@@ -12,6 +12,7 @@ import {
   openEmbeddedLog,
 } from '../storage/index.ts';
 import { followLog } from '../witness/index.ts';
+import { openCredential } from './open-credential.ts';
 
 export type OpenGatewayOptions = {
   readonly log: Logger;
@@ -54,6 +55,7 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
       ...stores,
       intentLog: tap === undefined ? embedded : tap(embedded),
       keys: await openSigningKeys({ folder: config.data, now }),
+      openCredential: (entry, deps) => openCredential(entry, { ...deps, environment: process.env, fetch }),
       ids: createIdSource(now),
       now,
       log,

@@ -23,9 +23,10 @@ import {
 } from './call/index.ts';
 import { readPinnedCatalogue } from './catalogue.ts';
 import type { Config } from './config.ts';
+import { createCredentialJournal } from './credential-journal.ts';
 import { hostsOf, publicUrlOf } from './gateway-urls.ts';
 import { createEventIds, createSessions } from './mcp/index.ts';
-import { openUpstreams } from './open-upstreams.ts';
+import { type OpenCredential, openUpstreams } from './open-upstreams.ts';
 import { createOwnCalls, type OwnCalls } from './own-calls.ts';
 import { askUpstream, type PinDeps, takeDescription } from './pin-upstreams.ts';
 import { openPinStore } from './pins.ts';
@@ -40,6 +41,8 @@ export type GatewayPorts = {
   readonly history: RunHistory;
   readonly singleUse: SingleUse;
   readonly keys: SigningKeys;
+  /** For kinds of credentials that come from elsewhere than from `keys`. */
+  readonly openCredential: OpenCredential;
   readonly ids: IdSource;
   readonly now: Clock;
   readonly log: Logger;
@@ -65,7 +68,9 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
   const aggregateSessions = createAggregateSessions();
   const inFlight = createInFlight();
   const tasks = createTasks();
-  const upstreams = openUpstreams(config, { now, log });
+  const minting = { keys: ports.keys, issuer: publicUrl, now };
+  const credentials = { ...minting, log, journal: createCredentialJournal(intentLog) };
+  const upstreams = await openUpstreams(config, ports.openCredential, credentials);
   const catalogue = await readPinnedCatalogue(config);
   const policies = createPolicies({ folder: config.policies, intentLog, log });
 
@@ -80,13 +85,12 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
       },
     },
     history,
-    letGo: (run) => [...upstreams.values()].map((port) => letGo(port, run.id, pinning.ownCalls)),
+    letGo: (run) => [...upstreams.values()].flatMap((port) => letGo(port, run.id, pinning.ownCalls)),
     log,
   });
   const authority = createAuthority(config, publicUrl, { ...ports, journal });
   const { tokens, proofs, trustDomain } = authority.deps;
-  const minting = { keys: ports.keys, issuer: publicUrl, now };
-  const ownCalls = createOwnCalls({ intentLog, journal, minting, ids: ports.ids, trustDomain, now });
+  const ownCalls = createOwnCalls({ intentLog, journal, ids: ports.ids, trustDomain, now });
   const reviewFirst = config.upstreams.filter(({ review }) => review === 'required');
   const pinning: PinDeps = {
     catalogue,
@@ -105,7 +109,6 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
     },
     credentialsOf: (inbound) => credentialsOf(inbound, publicUrl),
     identity: { tokens, proofs, runs },
-    minting,
     upstreams,
     catalogue,
     rechecks: wireRechecks(upstreams, pinning, now),
@@ -128,7 +131,10 @@ function letGo(
   run: Parameters<typeof upstream.endRun>[0],
   ownCalls: OwnCalls,
 ) {
-  return ownCalls.during(upstream.name, credential, (authorize) => upstream.endRun(run, authorize));
+  return [
+    ownCalls.during(upstream.name, credential, (authorize) => upstream.endRun(run, authorize)),
+    credential.endRun(run),
+  ];
 }
 
 function wireRechecks(

@@ -58,6 +58,7 @@ export {
   type SpiffeId,
   type ToolPattern,
 } from './run.ts';
+export { mintClientAssertion, mintRunAssertion } from './run-assertion.ts';
 export type { RunJournal } from './run-journal.ts';
 export type { AdmitRefusal, Ending, OpenRefusal, RunState, RunStore } from './run-store.ts';
 export { createRunTokenVerifier, type RunTokenVerifier, SCOPE, type TokenDefect } from './run-token.ts';
@@ -79,3 +80,14 @@ export {
   type WireTokenRefusal,
 } from './token-refusal.ts';
 export { type Form, GRANT_TYPES, TOKEN_TYPES } from './token-request.ts';
+export {
+  type CredentialEntry,
+  type CredentialFailure,
+  type CredentialJournal,
+  type CredentialKind,
+  type CredentialRequest,
+  type CredentialSource,
+  callTokenSource,
+  NO_CREDENTIAL,
+  type UpstreamCredential,
+} from './upstream-credential.ts';

@@ -106,7 +106,7 @@ export type OutcomeRecord = {
   readonly intent: string;
   readonly status: OutcomeStatus;
   readonly result?: Commitment;
-  readonly credential?: { readonly id: string; readonly kind: string; readonly expiresAt: number };
+  readonly credential?: CredentialMention;
   /** Microseconds from arrival to this record. */
   readonly micros: number;
   readonly detail?: string;
@@ -122,6 +122,27 @@ export type TaintRecord = {
   readonly call: CallId;
   readonly run: RunId;
   readonly labels: readonly string[];
+};
+
+/** A credential as records name it; never its secret. `expiresAt`: seconds since the epoch. */
+export type CredentialMention = { readonly id: string; readonly kind: string; readonly expiresAt: number };
+
+/** A run was given a credential that outlives a call. Written before it is used. */
+export type CredentialIssuedRecord = {
+  readonly type: 'credential.issued';
+  readonly run: RunId;
+  readonly upstream: string;
+  readonly credential: CredentialMention;
+};
+
+/** Such a credential was taken back, or it was tried. */
+export type CredentialRevokedRecord = {
+  readonly type: 'credential.revoked';
+  readonly run: RunId;
+  readonly upstream: string;
+  readonly credential: CredentialMention;
+  /** Why it may still be good until it expires. */
+  readonly failure?: string;
 };
 
 /** A refused request: by policy (then with a decision), or before policy. */
@@ -170,6 +191,8 @@ export type RecordBody =
   | IntentRecord
   | OutcomeRecord
   | TaintRecord
+  | CredentialIssuedRecord
+  | CredentialRevokedRecord
   | RefusalRecord
   | PolicyLoadRecord
   | ToolPinRecord

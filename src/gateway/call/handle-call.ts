@@ -71,8 +71,9 @@ export async function carryOut(request: KnownRequest, deps: CallDeps): Promise<C
       underWay.leave();
       return await refuse(call, { step: 'authenticate', failure: RUN_OVER }, deps);
     }
-    const credential = mintCredential(call, decision, intent, deps);
-    const answer = await forward(call, credential, underWay.signal, deps);
+    const minted = await mintCredential(call, decision, intent);
+    const credential = minted.ok ? minted.value : undefined;
+    const answer = minted.ok ? await forward(call, credential, underWay.signal, deps) : minted;
     return await releaseAnswer({ call, intent, credential, underWay }, answer, deps);
   } catch (error) {
     await abandon(call, intent, underWay, deps);

@@ -189,6 +189,24 @@ const Limits = z.strictObject({
     .describe('Records waiting for the disk before calls get 503.'),
 });
 
+const Keys = z.strictObject({
+  rotateHours: z
+    .int()
+    .min(1)
+    .max(24 * 365)
+    .default(24)
+    .describe('The key that signs is replaced by the next, known one after this long.'),
+  encryption: z
+    .strictObject({
+      file: z
+        .string()
+        .min(1)
+        .describe('A file with 32 bytes in base64, mode 0600, kept apart from the data folder.'),
+    })
+    .optional()
+    .describe('Encrypts the signing keys in the data folder.'),
+});
+
 /** The whole configuration: one file, strict. Secrets are not in it. */
 export const Config = z.strictObject({
   $schema: z.string().optional(),
@@ -216,6 +234,7 @@ export const Config = z.strictObject({
     .default([])
     .describe('Browser origins allowed to call; none by default.'),
   log: Log.default(Log.parse({})).describe('Proofs of the intent log beyond this host.'),
+  keys: Keys.default(Keys.parse({})),
   staticSecrets: z
     .boolean()
     .default(false)

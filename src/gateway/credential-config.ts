@@ -30,6 +30,14 @@ export const Credential = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('call-token').describe('A token minted for each call; check it with sallyport/verifier.'),
     audience: resource.optional().describe('Defaults to the upstream URL.'),
+    introspection: z
+      .strictObject({
+        jwks: z
+          .union([z.strictObject({ file: z.string().min(1) }), z.strictObject({ url: safeUrl })])
+          .describe('Keys by which the upstream authenticates (private_key_jwt, ES256).'),
+      })
+      .optional()
+      .describe('Lets the upstream ask whether a call token is good and its run still lives.'),
   }),
   z.strictObject({ kind: z.literal('none').describe('The upstream asks for no credential.') }),
   z.strictObject({

@@ -6,6 +6,7 @@ export {
   RunList,
   ToolList,
 } from './admin/contract.ts';
+export { KeyChanges, KeyList } from './admin/key-contract.ts';
 export { openOperatorKey, operatorKeyFile, signOperatorToken } from './admin/operator-key.ts';
 export { type PinnedCatalogue, readPinnedCatalogue } from './catalogue.ts';
 export { type Config, parseConfig, type UpstreamConfig } from './config.ts';

@@ -5,9 +5,9 @@ import type { Clock, IdSource, UpstreamName } from '../base/index.ts';
 import type { RunHistory } from '../cedar/index.ts';
 import {
   gatewayResource,
+  type KeyRing,
   type RunJournal,
   type RunStore,
-  type SigningKeys,
   type SingleUse,
 } from '../identity/index.ts';
 import type { IntentLog } from '../intent-log/index.ts';
@@ -25,6 +25,7 @@ import { readPinnedCatalogue } from './catalogue.ts';
 import type { Config } from './config.ts';
 import { createCredentialJournal } from './credential-journal.ts';
 import { hostsOf, publicUrlOf } from './gateway-urls.ts';
+import { createKeyCare, type KeyCare } from './key-care.ts';
 import { createEventIds, createSessions } from './mcp/index.ts';
 import { type OpenCredential, openUpstreams } from './open-upstreams.ts';
 import { createOwnCalls, type OwnCalls } from './own-calls.ts';
@@ -40,7 +41,7 @@ export type GatewayPorts = {
   readonly runs: RunStore;
   readonly history: RunHistory;
   readonly singleUse: SingleUse;
-  readonly keys: SigningKeys;
+  readonly keys: KeyRing;
   /** For kinds of credentials that come from elsewhere than from `keys`. */
   readonly openCredential: OpenCredential;
   readonly ids: IdSource;
@@ -58,6 +59,7 @@ export type WiredGateway = {
   readonly policies: Policies;
   readonly pinning: PinDeps;
   readonly aggregateSessions: AggregateSessions;
+  readonly keyCare: KeyCare;
 };
 
 /** Throws `ERR_CONFIG_INVALID` and `ERR_CATALOGUE_INVALID`. */
@@ -123,7 +125,9 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
     now,
     log,
   };
-  return { call, authority, journal, policies, pinning, aggregateSessions };
+  const { rotateHours } = config.keys;
+  const keyCare = createKeyCare({ keys: ports.keys, intentLog, rotateHours, now, log });
+  return { call, authority, journal, policies, pinning, aggregateSessions, keyCare };
 }
 
 function letGo(

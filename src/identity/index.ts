@@ -43,6 +43,9 @@ export {
   type WantedEnvelope,
 } from './envelope.ts';
 export { INTENT_TYPE } from './intent-details.ts';
+export { createIntrospection, type Introspection, type Introspector } from './introspection.ts';
+export type { KeyChange, KeyEntry, KeyRefusal } from './key-rotation.ts';
+export { type KeySealer, openFileSealer } from './key-seal.ts';
 export { handleRevocation } from './revocation-endpoint.ts';
 export {
   allowsTool,
@@ -62,7 +65,7 @@ export { mintClientAssertion, mintRunAssertion } from './run-assertion.ts';
 export type { RunJournal } from './run-journal.ts';
 export type { AdmitRefusal, Ending, OpenRefusal, RunState, RunStore } from './run-store.ts';
 export { createRunTokenVerifier, type RunTokenVerifier, SCOPE, type TokenDefect } from './run-token.ts';
-export { openSigningKeys, type PublishedKey, type SigningKeys } from './signing-keys.ts';
+export { type KeyRing, openSigningKeys, type PublishedKey, type SigningKeys } from './signing-keys.ts';
 export type { ClaimKind, SingleUse } from './single-use.ts';
 export {
   agentSpiffeId,

@@ -8,6 +8,7 @@ import type {
   DecisionEntry,
   EarlyRefusal,
   IntentRecord,
+  KeyChangeRecord,
   OutcomeRecord,
   PolicyLoadRecord,
   RecordBody,
@@ -158,6 +159,12 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     upstream: 'string',
     credential,
     failure: optional('string'),
+  }),
+  'key.change': fields<KeyChangeRecord>({
+    type: 'string',
+    kid: 'string',
+    change: 'string',
+    by: 'string',
   }),
   refusal: fields<RefusalRecord>({
     type: 'string',

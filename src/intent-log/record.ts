@@ -145,6 +145,15 @@ export type CredentialRevokedRecord = {
   readonly failure?: string;
 };
 
+/** The set of signing keys changed. */
+export type KeyChangeRecord = {
+  readonly type: 'key.change';
+  readonly kid: string;
+  readonly change: 'created' | 'activated' | 'retired' | 'removed';
+  /** The operator, or `gateway` for what it does on its own. */
+  readonly by: string;
+};
+
 /** A refused request: by policy (then with a decision), or before policy. */
 export type RefusalRecord = {
   readonly type: 'refusal';
@@ -193,6 +202,7 @@ export type RecordBody =
   | TaintRecord
   | CredentialIssuedRecord
   | CredentialRevokedRecord
+  | KeyChangeRecord
   | RefusalRecord
   | PolicyLoadRecord
   | ToolPinRecord

@@ -30,7 +30,11 @@ const ids = createIdSource(Date.now);
 function setup(options: Partial<VerifierOptions> = {}) {
   const clock = manualClock();
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const keys = createSigningKeys({ active: 'k1', keys: [{ kid: 'k1', privateKey }] });
+  const keys = createSigningKeys({
+    active: 'k1',
+    keys: [{ kid: 'k1', privateKey, createdAt: 0 }],
+    sequence: 1,
+  });
   const jwks = { keys: [...keys.jwks().keys] };
   const verifier = createVerifier({ issuer: ISSUER, audience: AUDIENCE, jwks, now: clock.now, ...options });
   const token = mint(keys, clock);

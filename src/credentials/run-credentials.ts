@@ -72,6 +72,10 @@ export function createRunCredentials(
     if (value.expiresAt <= deps.now() / 1000) return err({ detail: 'the credential has expired already' });
     drop(holding, (held) => !isInForce(held, deps));
     holding.all.push(value);
+    if (over.has(run)) {
+      await takeBack(run, holding, deps);
+      return err(RUN_OVER); // nothing is issued after the end of a run, in the log as in fact
+    }
     try {
       await deps.journal.issued(run, deps.upstream, entryOf(value));
     } catch (error) {

@@ -38,6 +38,9 @@ export function createStrandCheck(report: Report): StrandCheck {
   };
 }
 
+/** What ends something, or permits nothing. */
+const MAY_FOLLOW = new Set(['outcome', 'refusal', 'credential.revoked']);
+
 function checkLife(
   idx: number,
   { strand, type }: Pick<RecordHeader, 'strand' | 'type'>,
@@ -50,7 +53,7 @@ function checkLife(
     report('broken', idx, `record ${idx} is the first of run ${strand}, which was never issued`);
   } else if (head !== undefined && isOpening) {
     report('broken', idx, `record ${idx} issues run ${strand} a second time`);
-  } else if (head?.isClosed === true && (type === 'intent' || type === 'run.close')) {
+  } else if (head?.isClosed === true && !MAY_FOLLOW.has(type ?? '')) {
     report('broken', idx, `record ${idx} (${type}) comes after the end of run ${strand}`);
   }
 }

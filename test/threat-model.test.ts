@@ -6,9 +6,15 @@ const root = resolve(import.meta.dirname, '..');
 
 it('the threat model has every threat once, and every attack test beside its threat', async () => {
   const text = await readFile(join(root, 'docs/threat-model.md'), 'utf8');
-  const rows = [...text.matchAll(/^\| (T\d+) .*\|$/gm)].map(([row, threat]) => ({ row, threat }));
-  expect(rows.map(({ threat }) => threat)).toEqual(Array.from({ length: 37 }, (_, i) => `T${i + 1}`));
-  const attacks = (await readdir(join(root, 'test/attacks'))).filter((file) => /^T\d+\.test\.ts$/.test(file));
+  const rows = [...text.matchAll(/^\| ([AT]\d+) .*\|$/gm)].map(([row, threat = '']) => ({ row, threat }));
+  const threats = rows.map(({ threat }) => threat);
+  expect(threats.filter((threat) => threat.startsWith('T'))).toEqual(
+    Array.from({ length: 37 }, (_, i) => `T${i + 1}`),
+  );
+  expect(new Set(threats).size).toBe(threats.length);
+  const attacks = (await readdir(join(root, 'test/attacks'))).filter((file) =>
+    /^[AT]\d+\.test\.ts$/.test(file),
+  );
   for (const file of attacks) {
     const row = rows.find(({ threat }) => `${threat}.test.ts` === file)?.row;
     expect(row, file).toContain(`(../test/attacks/${file})`);

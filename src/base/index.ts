@@ -1,3 +1,4 @@
+export { askedFor } from './asked-for.ts';
 export type { Brand } from './brand.ts';
 export { canonicalJson } from './canonical-json.ts';
 export { type Clock, systemClock, toEpochSeconds } from './clock.ts';
@@ -16,6 +17,7 @@ export {
   type UpstreamName,
 } from './ids.ts';
 export { isJsonObject, type JsonArray, type JsonObject, type JsonValue } from './json.ts';
+export { decodeHeaderValue, encodeHeaderValue, MCP_NAME_SOURCES } from './mcp-header-value.ts';
 export { type Err, err, type Ok, ok, type Result } from './result.ts';
 export { type JsonDefect, type JsonTolerance, parseStrictJson } from './strict-json.ts';
 export { VERSION } from './version.ts';

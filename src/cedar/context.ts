@@ -39,6 +39,7 @@ const ATTRIBUTES = [
   'run',
   'pop',
   'credential',
+  'credentialOutlivesCall',
   'now',
   'local',
   'callHash',
@@ -46,6 +47,9 @@ const ATTRIBUTES = [
   'uri',
   'name',
 ];
+
+/** Every other kind, also one that nobody has thought of yet, can be used again after the call. */
+const FOR_ONE_CALL = new Set(['none', 'call-token']);
 
 /** The part of the context that is read, always in the same order for the same reads. */
 export function contextOf(reads: ReadNode, input: ContextInput): Context {
@@ -82,6 +86,8 @@ function attributeOf(
       return request.caller.pop;
     case 'credential':
       return request.credential;
+    case 'credentialOutlivesCall':
+      return !FOR_ONE_CALL.has(request.credential);
     case 'now':
       return new Date(request.now).toISOString(); // the schema makes it a datetime
     case 'local':

@@ -93,6 +93,7 @@ const COMMON_CONTEXT: Attributes = {
   run: COMMON_TYPES.RunState,
   pop: STRING,
   credential: STRING,
+  credentialOutlivesCall: { type: 'Boolean' },
   now: DATETIME,
   local: COMMON_TYPES.LocalTime,
   callHash: STRING,

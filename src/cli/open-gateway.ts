@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { createIdSource, SallyportError, systemClock } from '../base/index.ts';
 import { type Config, createGateway, type Gateway } from '../gateway/index.ts';
-import { openSigningKeys, type RunWatch } from '../identity/index.ts';
+import { type KeyRing, openFileSealer, openSigningKeys, type RunWatch } from '../identity/index.ts';
 import { type IntentLog, parseWitnessKey } from '../intent-log/index.ts';
 import {
   createEmbeddedRuns,
@@ -15,6 +15,7 @@ import {
   type RedisState,
 } from '../storage/index.ts';
 import { followLog } from '../witness/index.ts';
+import { openCredential } from './open-credential.ts';
 
 export type OpenGatewayOptions = {
   readonly log: Logger;
@@ -60,7 +61,8 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
     await createGateway(config, {
       ...stores,
       intentLog: tap === undefined ? embedded : tap(embedded),
-      keys: await openSigningKeys({ folder: config.data, now }),
+      keys: await openKeys(config),
+      openCredential: (entry, deps) => openCredential(entry, { ...deps, environment: process.env, fetch }),
       ids: createIdSource(now),
       now,
       log,
@@ -103,6 +105,12 @@ const COMPLAINTS = {
   failed: 'a witness did not cosign the log',
   rolled_back: 'a witness has seen more of this log than there is: records are gone, do not trust this log',
 } as const;
+
+async function openKeys({ data, keys }: Config): Promise<KeyRing> {
+  const { encryption } = keys;
+  const sealer = encryption === undefined ? undefined : await openFileSealer(encryption.file);
+  return openSigningKeys({ folder: data, now: systemClock, sealer });
+}
 
 /** Each gateway has a log of its own, and its name says whose it is. */
 function originOf({ trustDomain, state }: Config): string {

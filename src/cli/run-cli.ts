@@ -3,6 +3,7 @@ import { SallyportError } from '../base/index.ts';
 import { checkConfig } from './check-config.ts';
 import { connect } from './connect.ts';
 import { type ExportFlags, exportLog } from './export.ts';
+import { listKeys, removeKey, rotateKeys } from './keys.ts';
 import { logList, logShow, logVerify } from './log.ts';
 import { logCheckProof, logProve } from './log-prove.ts';
 import { logReconcile } from './log-reconcile.ts';
@@ -59,6 +60,10 @@ function createProgram(done: (code: number) => void): Command {
   addWitness(program, done);
   addExport(program, done);
   addStops(program, done);
+  addKeys(
+    program.command('keys').description('see, rotate and remove signing keys, over the admin plane'),
+    done,
+  );
   addTools(program.command('tools').description('review the tool definitions of upstreams'), done);
   return program;
 }
@@ -72,10 +77,17 @@ function addConnect(program: Command, done: (code: number) => void): void {
     .requiredOption('--issuer <issuer>', 'issuer the attestor expects')
     .requiredOption('--subject <subject>', 'subject the attestor expects')
     .requiredOption('--purpose <purpose>', 'what the run is for; must be one of the agent')
+    .option('--http <port>', 'serve on this loopback port instead of stdio; 0 takes a free one', toPort)
     .action(async (url: string, options: ConnectFlags) => done(await connect({ url, ...options, complain })));
 }
 
-type ConnectFlags = { key: string; issuer: string; subject: string; purpose: string };
+type ConnectFlags = { key: string; issuer: string; subject: string; purpose: string; http?: number };
+
+function toPort(text: string): number {
+  const port = Number(text);
+  if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
+  throw new SallyportError('ERR_CONFIG_INVALID', 'http must be a port from 0 to 65535');
+}
 
 function addLog(log: Command, done: (code: number) => void): void {
   const data = ['-d, --data <folder>', 'data folder of the gateway', './data'] as const;
@@ -214,6 +226,28 @@ function addStops(program: Command, done: (code: number) => void): void {
 }
 
 type StopFlags = { config: string; reason: string };
+
+function addKeys(keys: Command, done: (code: number) => void): void {
+  const config = ['-c, --config <file>', 'configuration file of the gateway'] as const;
+  keys
+    .command('list')
+    .description('the key that signs, the next one, and those that only verify')
+    .requiredOption(...config)
+    .action(async (options: { config: string }) => done(await listKeys({ ...options, out })));
+  keys
+    .command('rotate')
+    .description('let the next key sign from now on; no good call is refused')
+    .requiredOption(...config)
+    .action(async (options: { config: string }) => done(await rotateKeys({ ...options, out })));
+  keys
+    .command('remove')
+    .description('take a key away at once, in an emergency: nothing it signed is accepted any more')
+    .argument('<kid>', 'id of the key')
+    .requiredOption(...config)
+    .action(async (kid: string, options: { config: string }) =>
+      done(await removeKey({ kid, ...options, out })),
+    );
+}
 
 function addTools(tools: Command, done: (code: number) => void): void {
   const collect = (value: string, before: string[]): string[] => [...before, value];

@@ -1,6 +1,11 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { IdSource } from '../base/index.ts';
-import { type AuthorityDeps, gatewayResource, resourceMetadataUrl } from '../identity/index.ts';
+import {
+  type AuthorityDeps,
+  gatewayResource,
+  type Introspection,
+  resourceMetadataUrl,
+} from '../identity/index.ts';
 import {
   AGGREGATE,
   type AggregateDeps,
@@ -10,13 +15,14 @@ import {
 } from './aggregate/index.ts';
 import { type CallDeps, handleCall, type Inbound, refusalToWire } from './call/index.ts';
 import { type AdmitRefusal, agentGone, checkSite, writeAnswer } from './mcp/index.ts';
-import { oauthRoutes } from './oauth/index.ts';
+import { introspectionRoute, oauthRoutes } from './oauth/index.ts';
 
 /** What the agent plane needs beside the way of a call. */
 export type AgentPlaneDeps = {
   readonly call: CallDeps;
   readonly aggregate: AggregateDeps;
   readonly authority: AuthorityDeps;
+  readonly introspect: Introspection;
   readonly ids: IdSource;
   /** External base URL, from configuration; never taken from a request. */
   readonly publicUrl: string;
@@ -65,6 +71,7 @@ export function createAgentPlane(deps: AgentPlaneDeps): FastifyInstance {
     return reply.code(503).header('retry-after', '1').send({ status: 'policies are not in force yet' });
   });
   oauthRoutes(app, { authority: deps.authority, log: deps.call.log });
+  introspectionRoute(app, { introspect: deps.introspect, log: deps.call.log });
   app.register((mcp, _options, done) => {
     mcpRoutes(mcp, deps);
     done();

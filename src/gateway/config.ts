@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { parseAgentName, parseUpstreamName, SallyportError } from '../base/index.ts';
+import { Credential, credentialProblems } from './credential-config.ts';
+import { isLoopback } from './loopback.ts';
 
 const WEB_URL = /^https?:\/\//;
 const NAME_RULE = 'must be lower-case letters, digits and inner hyphens, at most 63 characters';
@@ -169,17 +171,7 @@ const Upstream = z.strictObject({
         ),
     }),
   ]),
-  credential: z
-    .discriminatedUnion('kind', [
-      z.strictObject({
-        kind: z
-          .literal('call-token')
-          .describe('A token minted for each call; check it with sallyport/verifier.'),
-        audience: webUrl.optional().describe('Defaults to the upstream URL.'),
-      }),
-      z.strictObject({ kind: z.literal('none').describe('The upstream asks for no credential.') }),
-    ])
-    .default({ kind: 'none' }),
+  credential: Credential.default({ kind: 'none' }),
   review: z
     .enum(['first-contact', 'required'])
     .default('first-contact')
@@ -283,6 +275,24 @@ const State = z.discriminatedUnion('kind', [
   }),
 ]);
 
+const Keys = z.strictObject({
+  rotateHours: z
+    .int()
+    .min(1)
+    .max(24 * 365)
+    .default(24)
+    .describe('The key that signs is replaced by the next, known one after this long.'),
+  encryption: z
+    .strictObject({
+      file: z
+        .string()
+        .min(1)
+        .describe('A file with 32 bytes in base64, mode 0600, kept apart from the data folder.'),
+    })
+    .optional()
+    .describe('Encrypts the signing keys in the data folder.'),
+});
+
 /** The whole configuration: one file, strict. Secrets are not in it. */
 export const Config = z.strictObject({
   $schema: z.string().optional(),
@@ -315,6 +325,11 @@ export const Config = z.strictObject({
     .default([])
     .describe('Browser origins allowed to call; none by default.'),
   log: Log.default(Log.parse({})).describe('Proofs of the intent log beyond this host.'),
+  keys: Keys.default(Keys.parse({})),
+  staticSecrets: z
+    .boolean()
+    .default(false)
+    .describe('Lets upstreams have credentials of kind "static", which are the same for every run.'),
   limits: Limits.default(Limits.parse({})),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });
@@ -354,19 +369,16 @@ function listenerProblems({ agentPlane, adminPlane, attestors }: Config): string
   return problems;
 }
 
-/** A credential in a URL is a static secret, and one sent in the clear is anybody's. */
+/** A credential in a URL is a static secret. */
 function urlProblems({ upstreams }: Config): string[] {
   const problems: string[] = [];
-  for (const { name, transport, credential } of upstreams) {
+  for (const { name, transport } of upstreams) {
     if (transport.kind !== 'http') continue;
     const field = `upstreams.${name}.transport.url`;
     const url = URL.canParse(transport.url) ? new URL(transport.url) : undefined;
     if (url === undefined) problems.push(`${field}: is not a URL`);
     else if (url.username !== '' || url.password !== '')
       problems.push(`${field}: must not hold a user or password`);
-    else if (credential.kind === 'call-token' && url.protocol === 'http:' && !isLoopback(url.hostname)) {
-      problems.push(`${field}: a call-token needs https:// beyond loopback`);
-    }
   }
   return problems;
 }
@@ -426,18 +438,9 @@ function crossCheck(config: Config): string[] {
     for (const name of upstream.labels) {
       if (!labels.has(name)) problems.push(`upstreams.${upstream.name}.labels: "${name}" is not in labels`);
     }
-    if (upstream.credential.kind === 'call-token' && upstream.transport.kind === 'stdio') {
-      problems.push(
-        `upstreams.${upstream.name}.credential: a stdio child has no header for a call-token; use "none"`,
-      );
-    }
+    problems.push(...credentialProblems(upstream, config));
   }
   return problems;
-}
-
-/** Is an address one that only this machine reaches? */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
 /** The configuration file as JSON Schema, for editors. */

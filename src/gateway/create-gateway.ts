@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { digestJson, type JsonValue, SallyportError } from '../base/index.ts';
-import { endExpiredRuns, endRun } from '../identity/index.ts';
+import { createIntrospection, endExpiredRuns, endRun } from '../identity/index.ts';
 import type { Status } from './admin/contract.ts';
 import { createAdminPlane } from './admin/create-admin-plane.ts';
 import { createOperatorCheck, openOperatorKey } from './admin/operator-key.ts';
@@ -9,6 +9,7 @@ import { issueJoinToken } from './authority.ts';
 import type { Config } from './config.ts';
 import { followUpstreams } from './follow-upstreams.ts';
 import { adminUrlOf, hostsOf, publicUrlOf } from './gateway-urls.ts';
+import { introspectorsOf } from './introspectors.ts';
 import { createToolReviews } from './tool-reviews.ts';
 import { requireKnownTools } from './tool-settings.ts';
 import { type GatewayPorts, type WiredGateway, wireGateway } from './wire-gateway.ts';
@@ -53,6 +54,7 @@ export async function createGateway(config: Config, ports: GatewayPorts): Promis
     endExpiredRuns({ runs, journal }).catch((error: unknown) =>
       log.error({ err: error }, 'expired runs not closed'),
     );
+    void wired.keyCare.tend();
   }, EXPIRY_SWEEP_MILLIS);
   starting.defer(() => clearInterval(sweep));
   starting.use(await followUpstreams({ ...pinning, upstreams: call.upstreams, policies }));
@@ -73,6 +75,7 @@ function agentPlaneOf(wired: WiredGateway, config: Config, { ids }: GatewayPorts
     call,
     aggregate: { call, sessions: aggregateSessions, ids, version: VERSION },
     authority: authority.deps,
+    introspect: createIntrospection(introspectorsOf(config), authority.deps),
     ids,
     publicUrl: publicUrlOf(config),
     bodyBytes: config.limits.bodyBytes,
@@ -96,6 +99,7 @@ async function adminPlaneOf(
     revoke: (run, by, reason) => endRun(run, { state: 'revoked', by, reason }, { runs, journal }),
     containment: wired.containment,
     status: () => statusOf(wired, ports),
+    keys: wired.keyCare,
     tools: createToolReviews({ config, catalogue, pins: pinning.pins, policies, intentLog, log }),
     allowedHosts: new Set(hostsOf(url, config.adminPlane)),
     log,

@@ -8,10 +8,12 @@ export {
   StopResult,
   ToolList,
 } from './admin/contract.ts';
+export { KeyChanges, KeyList } from './admin/key-contract.ts';
 export { openOperatorKey, operatorKeyFile, signOperatorToken } from './admin/operator-key.ts';
 export { type PinnedCatalogue, readPinnedCatalogue } from './catalogue.ts';
-export { type Config, parseConfig } from './config.ts';
+export { type Config, parseConfig, type UpstreamConfig } from './config.ts';
 export { createGateway, type Gateway } from './create-gateway.ts';
 export { adminUrlOf } from './gateway-urls.ts';
 export { createLogger } from './logger.ts';
+export type { CredentialDeps } from './open-upstreams.ts';
 export { requireKnownTools } from './tool-settings.ts';

@@ -1,25 +1,23 @@
 import {
+  askedFor,
   type Clock,
   type IdSource,
-  isJsonObject,
   parseAgentName,
   toEpochSeconds,
   type UpstreamName,
 } from '../base/index.ts';
 import {
   type Caller,
+  type CredentialSource,
   type KeyThumbprint,
-  type MintDeps,
-  mintCallToken,
   type Run,
   type RunJournal,
   runSpiffeId,
   type TrustDomain,
 } from '../identity/index.ts';
 import type { IntentLog } from '../intent-log/index.ts';
-import { toActor } from './call/entries.ts';
-import type { UpstreamPort } from './call/index.ts';
-import type { Authorize, JsonRpcMessage } from './upstream/index.ts';
+import { commitTo, secretsOf, toActor, toEntry } from './call/index.ts';
+import { type Authorize, type JsonRpcMessage, UpstreamError } from './upstream/index.ts';
 
 /** The agent name under which the gateway acts for itself; no configured agent may have it. */
 export const OWN_AGENT = 'sallyport';
@@ -31,7 +29,7 @@ export const OWN_AGENT = 'sallyport';
 export type OwnCalls = {
   during<T>(
     upstream: UpstreamName,
-    credential: UpstreamPort['credential'],
+    credential: CredentialSource,
     act: (authorize: Authorize) => Promise<T>,
   ): Promise<T>;
 };
@@ -39,7 +37,6 @@ export type OwnCalls = {
 export type OwnCallsDeps = {
   readonly intentLog: IntentLog;
   readonly journal: RunJournal;
-  readonly minting: MintDeps;
   readonly ids: IdSource;
   readonly trustDomain: TrustDomain;
   readonly now: Clock;
@@ -60,9 +57,10 @@ export function createOwnCalls(deps: OwnCallsDeps): OwnCalls {
         const result = await act(async (message) => {
           opened ??= deps.journal.opened(run);
           await opened;
-          const { authorization, close } = await recordOwnCall(message, upstream, credential, caller, deps);
+          const { minted, close } = await recordOwnCall(message, upstream, credential, caller, deps);
           settle.push(close);
-          return authorization;
+          if (!minted.ok) throw new UpstreamError({ reason: 'no_credential', detail: minted.error.detail });
+          return secretsOf(minted.value);
         });
         failed = false;
         return result;
@@ -77,42 +75,40 @@ export function createOwnCalls(deps: OwnCallsDeps): OwnCalls {
   };
 }
 
+type OwnCall = {
+  readonly minted: Awaited<ReturnType<CredentialSource['obtain']>>;
+  readonly close: (failed: boolean) => Promise<unknown>;
+};
+
 async function recordOwnCall(
   message: JsonRpcMessage | undefined,
   upstream: UpstreamName,
-  credential: UpstreamPort['credential'],
+  credential: CredentialSource,
   caller: Caller,
   deps: OwnCallsDeps,
-): Promise<{ authorization: string | undefined; close: (failed: boolean) => Promise<unknown> }> {
+): Promise<OwnCall> {
   const [run] = caller.chain;
   const call = deps.ids.callId();
   const startedAt = deps.now();
   const method = typeof message?.['method'] === 'string' ? message['method'] : 'DELETE';
-  const params = message?.['params'];
+  const args = commitTo(askedFor(message));
   const { leaf } = await deps.intentLog.append({
     type: 'intent',
     call,
     run: run.id,
     actor: toActor(caller),
-    subject: { upstream, method },
+    subject: { upstream, method, args },
     decision: DECISION,
     proof: '',
   });
-  const minted =
-    credential.kind === 'none'
-      ? undefined
-      : mintCallToken(
-          {
-            caller,
-            callId: call,
-            audience: credential.audience,
-            method,
-            ...(isJsonObject(params) ? { args: params } : {}),
-            decision: DECISION,
-            intentLeaf: leaf,
-          },
-          deps.minting,
-        );
+  const minted = await credential.obtain({
+    caller,
+    callId: call,
+    method,
+    argsDigest: args.digest,
+    decision: DECISION,
+    intentLeaf: leaf,
+  });
   const close = (failed: boolean): Promise<unknown> =>
     deps.intentLog.append({
       type: 'outcome',
@@ -120,12 +116,10 @@ async function recordOwnCall(
       run: run.id,
       intent: leaf,
       status: failed ? 'upstream_failed' : 'ok',
-      ...(minted === undefined
-        ? {}
-        : { credential: { id: minted.id, kind: 'call-token', expiresAt: minted.expiresAt } }),
+      ...(minted.ok && minted.value !== undefined ? { credential: toEntry(minted.value) } : {}),
       micros: (deps.now() - startedAt) * 1000,
     });
-  return { authorization: minted === undefined ? undefined : `Bearer ${minted.token}`, close };
+  return { minted, close };
 }
 
 function createOwnRun({ ids, now, trustDomain }: OwnCallsDeps): Run {

@@ -5,11 +5,11 @@ import type { Clock, IdSource, RunId, UpstreamName } from '../base/index.ts';
 import { createProvenanceSecret, openProvenance, type RunHistory } from '../cedar/index.ts';
 import {
   gatewayResource,
+  type KeyRing,
   type KillSwitches,
   type RunJournal,
   type RunStore,
   type RunWatch,
-  type SigningKeys,
   type SingleUse,
 } from '../identity/index.ts';
 import type { IntentLog } from '../intent-log/index.ts';
@@ -26,9 +26,11 @@ import {
 import { readPinnedCatalogue } from './catalogue.ts';
 import type { Config } from './config.ts';
 import { type Containment, createContainment } from './containment.ts';
+import { createCredentialJournal } from './credential-journal.ts';
 import { hostsOf, publicUrlOf } from './gateway-urls.ts';
+import { createKeyCare, type KeyCare } from './key-care.ts';
 import { createEventIds, createSessions } from './mcp/index.ts';
-import { openUpstreams } from './open-upstreams.ts';
+import { type OpenCredential, openUpstreams } from './open-upstreams.ts';
 import { createOwnCalls, type OwnCalls } from './own-calls.ts';
 import { askUpstream, type PinDeps, takeDescription } from './pin-upstreams.ts';
 import { openPinStore } from './pins.ts';
@@ -45,7 +47,9 @@ export type GatewayPorts = {
   readonly singleUse: SingleUse;
   readonly switches: KillSwitches;
   readonly watch: RunWatch;
-  readonly keys: SigningKeys;
+  readonly keys: KeyRing;
+  /** For kinds of credentials that come from elsewhere than from `keys`. */
+  readonly openCredential: OpenCredential;
   readonly ids: IdSource;
   readonly now: Clock;
   readonly log: Logger;
@@ -62,6 +66,7 @@ export type WiredGateway = {
   readonly policies: Policies;
   readonly pinning: PinDeps;
   readonly aggregateSessions: AggregateSessions;
+  readonly keyCare: KeyCare;
 };
 
 /** Throws `ERR_CONFIG_INVALID` and `ERR_CATALOGUE_INVALID`. */
@@ -72,7 +77,9 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
   const aggregateSessions = createAggregateSessions();
   const inFlight = createInFlight();
   const tasks = createTasks();
-  const upstreams = openUpstreams(config, { now, log });
+  const minting = { keys: ports.keys, issuer: publicUrl, now };
+  const credentials = { ...minting, log, journal: createCredentialJournal(intentLog) };
+  const upstreams = await openUpstreams(config, ports.openCredential, credentials);
   const catalogue = await readPinnedCatalogue(config);
   const secret = createProvenanceSecret();
   const provenances = createProvenances({
@@ -93,14 +100,13 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
       },
     },
     provenances,
-    letGo: (run: RunId) => [...upstreams.values()].map((port) => letGo(port, run, pinning.ownCalls)),
+    letGo: (run: RunId) => [...upstreams.values()].flatMap((port) => letGo(port, run, pinning.ownCalls)),
     log,
   };
   const journal = createRunJournal({ intentLog, history, ...cutting });
   const authority = createAuthority(config, publicUrl, { ...ports, journal });
   const { tokens, proofs, trustDomain } = authority.deps;
-  const minting = { keys: ports.keys, issuer: publicUrl, now };
-  const ownCalls = createOwnCalls({ intentLog, journal, minting, ids: ports.ids, trustDomain, now });
+  const ownCalls = createOwnCalls({ intentLog, journal, ids: ports.ids, trustDomain, now });
   const reviewFirst = config.upstreams.filter(({ review }) => review === 'required');
   const pinning: PinDeps = {
     catalogue,
@@ -119,7 +125,6 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
     },
     credentialsOf: (inbound) => credentialsOf(inbound, publicUrl),
     identity: { tokens, proofs, runs },
-    minting,
     upstreams,
     catalogue,
     rechecks: wireRechecks(upstreams, pinning, now),
@@ -138,7 +143,9 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
   };
   const { agents } = authority.deps;
   const containment = createContainment({ ...ports, ...cutting, journal, agents, upstreams });
-  return { call, authority, journal, containment, policies, pinning, aggregateSessions };
+  const { rotateHours } = config.keys;
+  const keyCare = createKeyCare({ keys: ports.keys, intentLog, rotateHours, now, log });
+  return { call, authority, journal, containment, policies, pinning, aggregateSessions, keyCare };
 }
 
 function letGo(
@@ -146,7 +153,10 @@ function letGo(
   run: Parameters<typeof upstream.endRun>[0],
   ownCalls: OwnCalls,
 ) {
-  return ownCalls.during(upstream.name, credential, (authorize) => upstream.endRun(run, authorize));
+  return [
+    ownCalls.during(upstream.name, credential, (authorize) => upstream.endRun(run, authorize)),
+    credential.endRun(run),
+  ];
 }
 
 function wireRechecks(

@@ -7,6 +7,8 @@ export type AuthorityUrls = {
   readonly authorizationEndpoint: string;
   readonly tokenEndpoint: string;
   readonly revocationEndpoint: string;
+  /** For upstreams only (RFC 7662). */
+  readonly introspectionEndpoint: string;
   readonly jwksUri: string;
   /** Every resource (RFC 8707) a token can be for: the gateway as a whole first, then each upstream. */
   readonly resources: readonly string[];
@@ -20,6 +22,7 @@ export function authorityUrls(publicUrl: string, upstreams: readonly UpstreamNam
     authorizationEndpoint: `${publicUrl}/oauth/authorize`,
     tokenEndpoint: `${publicUrl}/oauth/token`,
     revocationEndpoint: `${publicUrl}/oauth/revoke`,
+    introspectionEndpoint: `${publicUrl}/oauth/introspect`,
     jwksUri: `${publicUrl}/.well-known/jwks.json`,
     resources: [gatewayResource(publicUrl), ...upstreams.map((name) => upstreamResource(publicUrl, name))],
   };

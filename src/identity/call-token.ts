@@ -1,11 +1,4 @@
-import {
-  type CallId,
-  type Clock,
-  digestJson,
-  type JsonObject,
-  type JsonValue,
-  toEpochSeconds,
-} from '../base/index.ts';
+import { type CallId, type Clock, toEpochSeconds } from '../base/index.ts';
 import { actChain } from './act-chain.ts';
 import type { Caller } from './run.ts';
 import type { SigningKeys } from './signing-keys.ts';
@@ -24,10 +17,8 @@ export type CallTokenRequest = {
   /** The MCP method, or `GET`, `DELETE` and `response` for the legs without one. */
   readonly method: string;
   readonly tool?: string;
-  /** `params.arguments` of a `tools/call`, `params` of any other method. */
-  readonly args?: JsonObject;
-  /** `digestArgs` of the same, where it is known already. */
-  readonly argsDigest?: string;
+  /** SHA-256 of what the message asks for (`askedFor`) in RFC 8785 form. */
+  readonly argsDigest: string;
   readonly decision: { readonly policies: readonly string[]; readonly revision: string };
   /** Leaf hash of the durable intent. */
   readonly intentLeaf: string;
@@ -42,7 +33,7 @@ export type CallToken = {
   readonly expiresAt: number;
 };
 
-/** STEP 7: the credential for one call (RFC 9068 with RFC 9396): this run, this upstream, these arguments. */
+/** STEP 7: the credential for one call (RFC 9068 with RFC 9396): this run, this upstream, this message. */
 export function mintCallToken(request: CallTokenRequest, { keys, issuer, now }: MintDeps): CallToken {
   const { caller, callId, audience, decision } = request;
   const { chain } = caller;
@@ -66,7 +57,7 @@ export function mintCallToken(request: CallTokenRequest, { keys, issuer, now }: 
         locations: [audience],
         method: request.method,
         ...(request.tool === undefined ? {} : { tool: request.tool }),
-        args_digest: { alg: 'sha-256', canon: 'jcs', value: request.argsDigest ?? digestArgs(request) },
+        args_digest: { alg: 'sha-256', canon: 'jcs', value: request.argsDigest },
         policy: decision.policies,
         revision: decision.revision,
         decision: callId,
@@ -75,15 +66,4 @@ export function mintCallToken(request: CallTokenRequest, { keys, issuer, now }: 
     ],
   });
   return { token, id: callId, expiresAt };
-}
-
-/**
- * SHA-256 over the canonical form of what a call asks for. `_meta` of other methods than `tools/call` is left
- * out: it is about the transport (progress, tracing), and relays may add to it.
- */
-export function digestArgs({ method, args }: Pick<CallTokenRequest, 'method' | 'args'>): string {
-  if (args === undefined) return digestJson({});
-  if (method === 'tools/call' || !('_meta' in args)) return digestJson(args);
-  const { _meta: _, ...rest } = args;
-  return digestJson(rest as JsonValue);
 }

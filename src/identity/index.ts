@@ -31,7 +31,6 @@ export {
 export {
   type CallToken,
   type CallTokenRequest,
-  digestArgs,
   type MintDeps,
   mintCallToken,
 } from './call-token.ts';
@@ -54,6 +53,9 @@ export {
 } from './envelope.ts';
 export { inferCapabilities } from './infer-capabilities.ts';
 export { INTENT_TYPE } from './intent-details.ts';
+export { createIntrospection, type Introspection, type Introspector } from './introspection.ts';
+export type { KeyChange, KeyEntry, KeyRefusal } from './key-rotation.ts';
+export { type KeySealer, openFileSealer } from './key-seal.ts';
 export {
   isStopping,
   type KillSwitches,
@@ -80,6 +82,7 @@ export {
   type SpiffeId,
   type ToolPattern,
 } from './run.ts';
+export { mintClientAssertion, mintRunAssertion } from './run-assertion.ts';
 export type { RunFacts } from './run-facts.ts';
 export type { RunJournal } from './run-journal.ts';
 export type {
@@ -95,7 +98,7 @@ export type {
 } from './run-store.ts';
 export { capabilityOf } from './run-store.ts';
 export { createRunTokenVerifier, type RunTokenVerifier, SCOPE, type TokenDefect } from './run-token.ts';
-export { openSigningKeys, type PublishedKey, type SigningKeys } from './signing-keys.ts';
+export { type KeyRing, openSigningKeys, type PublishedKey, type SigningKeys } from './signing-keys.ts';
 export type { ClaimKind, SingleUse } from './single-use.ts';
 export {
   agentSpiffeId,
@@ -113,3 +116,14 @@ export {
   type WireTokenRefusal,
 } from './token-refusal.ts';
 export { type Form, GRANT_TYPES, TOKEN_TYPES } from './token-request.ts';
+export {
+  type CredentialEntry,
+  type CredentialFailure,
+  type CredentialJournal,
+  type CredentialKind,
+  type CredentialRequest,
+  type CredentialSource,
+  callTokenSource,
+  NO_CREDENTIAL,
+  type UpstreamCredential,
+} from './upstream-credential.ts';

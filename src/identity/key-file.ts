@@ -1,38 +1,83 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, link, mkdir, open, rm, stat } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, isJsonObject, type JsonObject, parseStrictJson, SallyportError } from '../base/index.ts';
+import type { KeySealer } from './key-seal.ts';
 import { exportEcPublicJwk, thumbprintOf } from './public-key.ts';
 
 /** A private P-256 key and its id: the RFC 7638 thumbprint of its public half. */
-export type StoredKey = { readonly kid: string; readonly privateKey: KeyObject };
+export type StoredKey = {
+  readonly kid: string;
+  readonly privateKey: KeyObject;
+  /** Milliseconds since the epoch; also since when it is published. */
+  readonly createdAt: number;
+  /** Since when it signs. */
+  readonly activatedAt?: number;
+  /** When it signed last. */
+  readonly retiredAt?: number;
+};
 
-/** What a key file holds: the keys, and which of them signs. */
-export type KeyFile = { readonly active: string; readonly keys: readonly StoredKey[] };
+/** What a key file holds: the keys, which of them signs, and how often that has changed. */
+export type KeyFile = {
+  readonly active: string;
+  readonly keys: readonly StoredKey[];
+  readonly sequence: number;
+};
 
-const VERSION = 1;
+export type KeyFileOptions = {
+  readonly folder: string;
+  readonly now: Clock;
+  /** Encrypts what is written. A file that is there and not encrypted is encrypted at once. */
+  readonly sealer?: KeySealer | undefined;
+};
+
+const VERSION = 2;
+const NAME = 'signing-keys.json';
 
 /**
- * Reads `<folder>/keys/signing-keys.json`, making it with one new key when it is not there. Of two processes
- * that start at the same time both end up with the same key. Throws `ERR_KEY_INVALID` for a file that others
- * can read or that does not hold what it must.
+ * Reads `<folder>/keys/signing-keys.json`, making it with two new keys when it is not there: one to sign, one to be
+ * known before it is needed. Of two processes that start at the same time both end up with the same keys. Throws
+ * `ERR_KEY_INVALID` for a file that others can read or that does not hold what it must.
  */
-export async function openKeyFile(folder: string, now: Clock): Promise<KeyFile> {
-  const keys = join(folder, 'keys');
-  const path = join(keys, 'signing-keys.json');
+export async function openKeyFile(options: KeyFileOptions): Promise<KeyFile> {
+  const keys = join(options.folder, 'keys');
   await mkdir(keys, { recursive: true, mode: 0o700 });
   requirePrivate(keys, (await stat(keys)).mode, '700');
-  return (await readKeyFile(path)) ?? (await createKeyFile(keys, path, now));
+  const stored = (await readKeyFile(options)) ?? (await createKeyFile(options));
+  const isComplete = stored.keys.some(
+    ({ kid, retiredAt }) => kid !== stored.active && retiredAt === undefined,
+  );
+  if (isComplete && stored.isAsWanted) return stored;
+  const fresh = isComplete ? [] : [newStoredKey(options.now)];
+  const complete = { ...stored, keys: [...stored.keys, ...fresh] };
+  await writeKeyFile(complete, options);
+  return complete;
 }
 
-async function createKeyFile(folder: string, path: string, now: Clock): Promise<KeyFile> {
+/** Replaces the key file; durable when it resolves. */
+export async function writeKeyFile(file: KeyFile, options: KeyFileOptions): Promise<void> {
+  const folder = join(options.folder, 'keys');
+  const draft = join(folder, `.${NAME}.${file.active}.new`);
+  await writeDurably(draft, await toText(file, options));
+  await rename(draft, join(folder, NAME));
+  await syncFolder(folder);
+}
+
+/** A key that is published from now on. */
+export function newStoredKey(now: Clock): StoredKey {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const kid = kidOf(privateKey, path);
-  const jwk = privateKey.export({ format: 'jwk' });
-  const text = JSON.stringify({ version: VERSION, active: kid, keys: [{ createdAt: now(), jwk }] }, null, 2);
-  const draft = join(folder, `.signing-keys.${kid}.json`);
-  await writeDurably(draft, `${text}\n`);
+  return { kid: kidOf(privateKey, 'a new key'), privateKey, createdAt: now() };
+}
+
+type Read = KeyFile & { readonly isAsWanted: boolean };
+
+async function createKeyFile(options: KeyFileOptions): Promise<Read> {
+  const folder = join(options.folder, 'keys');
+  const path = join(folder, NAME);
+  const [active, next] = [newStoredKey(options.now), newStoredKey(options.now)];
+  const draft = join(folder, `.${NAME}.${active.kid}`);
+  await writeDurably(draft, await toText({ active: active.kid, keys: [active, next], sequence: 1 }, options));
   try {
     await link(draft, path); // fails if another process was first, where a rename would replace its key
   } catch (error) {
@@ -41,12 +86,25 @@ async function createKeyFile(folder: string, path: string, now: Clock): Promise<
     await rm(draft, { force: true });
   }
   await syncFolder(folder);
-  const stored = await readKeyFile(path);
+  const stored = await readKeyFile(options);
   if (stored === undefined) throw invalid(path, 'vanished while it was being made; start again');
   return stored;
 }
 
-async function readKeyFile(path: string): Promise<KeyFile | undefined> {
+async function toText({ active, keys, sequence }: KeyFile, { sealer }: KeyFileOptions): Promise<string> {
+  const entries = keys.map(({ privateKey, createdAt, activatedAt, retiredAt }) => ({
+    createdAt,
+    ...(activatedAt === undefined ? {} : { activatedAt }),
+    ...(retiredAt === undefined ? {} : { retiredAt }),
+    jwk: privateKey.export({ format: 'jwk' }),
+  }));
+  const content = { active, sequence, keys: entries };
+  const file = sealer === undefined ? content : { sealed: await sealer.seal(JSON.stringify(content)) };
+  return `${JSON.stringify({ version: VERSION, ...file }, null, 2)}\n`;
+}
+
+async function readKeyFile(options: KeyFileOptions): Promise<Read | undefined> {
+  const path = join(options.folder, 'keys', NAME);
   let file: FileHandle;
   try {
     file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
@@ -62,7 +120,7 @@ async function readKeyFile(path: string): Promise<KeyFile | undefined> {
   }
   try {
     requirePrivate(path, (await file.stat()).mode, '600');
-    return parseKeyFile(path, await file.readFile('utf8'));
+    return await parseKeyFile(path, await file.readFile('utf8'), options.sealer);
   } finally {
     await file.close();
   }
@@ -74,25 +132,49 @@ function requirePrivate(path: string, mode: number, wanted: '600' | '700'): void
   throw invalid(path, `others can reach it (mode ${actual}); run "chmod ${wanted} ${path}"`);
 }
 
-function parseKeyFile(path: string, text: string): KeyFile {
-  const parsed = parseStrictJson(text);
-  const file = parsed.ok && isJsonObject(parsed.value) ? parsed.value : {};
-  const { version, active, keys } = file;
-  if (version !== VERSION || typeof active !== 'string' || !Array.isArray(keys)) {
-    throw invalid(
-      path,
-      `must be JSON with "version": ${VERSION}, "active" and "keys"; restore it from a backup`,
-    );
+async function parseKeyFile(path: string, text: string, sealer: KeySealer | undefined): Promise<Read> {
+  const file = parseObject(text);
+  if (file['version'] !== 1 && file['version'] !== VERSION) {
+    throw invalid(path, `must be JSON with "version": ${VERSION}; restore it from a backup`);
   }
-  const stored = keys.map((entry: unknown) =>
-    importKey(path, isJsonObject(entry) ? entry['jwk'] : undefined),
-  );
-  if (!stored.some((key) => key.kid === active))
-    throw invalid(path, '"active" must be the id of one of the keys');
-  return { active, keys: stored };
+  const { sealed } = file;
+  if (sealed === undefined) return { ...parseContent(path, file), isAsWanted: sealer === undefined };
+  if (sealer === undefined) {
+    throw invalid(path, 'is encrypted; name the key in keys.encryption.file of the configuration');
+  }
+  return { ...parseContent(path, parseObject(await sealer.open(sealed))), isAsWanted: true };
 }
 
-function importKey(path: string, jwk: unknown): StoredKey {
+function parseObject(text: string): JsonObject {
+  const parsed = parseStrictJson(text);
+  return parsed.ok && isJsonObject(parsed.value) ? parsed.value : {};
+}
+
+function parseContent(path: string, content: JsonObject): KeyFile {
+  const { active, keys, sequence = 1 } = content;
+  if (typeof active !== 'string' || !Array.isArray(keys) || !Number.isSafeInteger(sequence)) {
+    throw invalid(path, 'must have "active" and "keys"; restore it from a backup');
+  }
+  const stored = keys.map((entry: unknown) => parseEntry(path, isJsonObject(entry) ? entry : {}));
+  if (!stored.some((key) => key.kid === active && key.retiredAt === undefined))
+    throw invalid(path, '"active" must be the id of one of the keys');
+  return { active, keys: stored, sequence: Number(sequence) };
+}
+
+function parseEntry(path: string, { jwk, createdAt = 0, activatedAt, retiredAt }: JsonObject): StoredKey {
+  const dates = [createdAt, activatedAt ?? 0, retiredAt ?? 0];
+  if (!dates.every((date) => typeof date === 'number')) {
+    throw invalid(path, 'has a key whose dates are no numbers; restore it from a backup');
+  }
+  return {
+    ...importKey(path, jwk),
+    createdAt: Number(createdAt),
+    ...(activatedAt === undefined ? {} : { activatedAt: Number(activatedAt) }),
+    ...(retiredAt === undefined ? {} : { retiredAt: Number(retiredAt) }),
+  };
+}
+
+function importKey(path: string, jwk: unknown): Pick<StoredKey, 'kid' | 'privateKey'> {
   try {
     const privateKey = createPrivateKey({ key: jwk as JsonObject, format: 'jwk' });
     return { kid: kidOf(privateKey, path), privateKey };

@@ -38,6 +38,9 @@ export function createStrandCheck(report: Report): StrandCheck {
   };
 }
 
+/** What permits something, or ends the run a second time. */
+const MAY_NOT_FOLLOW = new Set(['intent', 'run.close', 'credential.issued']);
+
 function checkLife(
   idx: number,
   { strand, type }: Pick<RecordHeader, 'strand' | 'type'>,
@@ -50,7 +53,7 @@ function checkLife(
     report('broken', idx, `record ${idx} is the first of run ${strand}, which was never issued`);
   } else if (head !== undefined && isOpening) {
     report('broken', idx, `record ${idx} issues run ${strand} a second time`);
-  } else if (head?.isClosed === true && (type === 'intent' || type === 'run.close')) {
+  } else if (head?.isClosed === true && MAY_NOT_FOLLOW.has(type ?? '')) {
     report('broken', idx, `record ${idx} (${type}) comes after the end of run ${strand}`);
   }
 }

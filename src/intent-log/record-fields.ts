@@ -2,9 +2,13 @@ import type {
   Actor,
   BootRecord,
   Commitment,
+  CredentialIssuedRecord,
+  CredentialMention,
+  CredentialRevokedRecord,
   DecisionEntry,
   EarlyRefusal,
   IntentRecord,
+  KeyChangeRecord,
   KillSwitchRecord,
   OutcomeRecord,
   PolicyLoadRecord,
@@ -85,6 +89,8 @@ const decision = fields<DecisionEntry>({
   asked: optional('json'),
 });
 
+const credential = fields<CredentialMention>({ id: 'string', kind: 'string', expiresAt: 'integer' });
+
 const early = fields<EarlyRefusal>({ reason: 'string', detail: optional('string') });
 
 /** The fields of every record type after the envelope, in stored order. docs/log-format.md lists the same. */
@@ -148,17 +154,30 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     intent: 'string',
     status: 'string',
     result: optional(commitment),
-    credential: optional(
-      fields<NonNullable<OutcomeRecord['credential']>>({
-        id: 'string',
-        kind: 'string',
-        expiresAt: 'integer',
-      }),
-    ),
+    credential: optional(credential),
     micros: 'integer',
     detail: optional('string'),
   }),
   taint: fields<TaintRecord>({ type: 'string', call: 'string', run: 'string', labels: 'strings' }),
+  'credential.issued': fields<CredentialIssuedRecord>({
+    type: 'string',
+    run: 'string',
+    upstream: 'string',
+    credential,
+  }),
+  'credential.revoked': fields<CredentialRevokedRecord>({
+    type: 'string',
+    run: 'string',
+    upstream: 'string',
+    credential,
+    failure: optional('string'),
+  }),
+  'key.change': fields<KeyChangeRecord>({
+    type: 'string',
+    kid: 'string',
+    change: 'string',
+    by: 'string',
+  }),
   refusal: fields<RefusalRecord>({
     type: 'string',
     call: 'string',

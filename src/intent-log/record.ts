@@ -123,7 +123,7 @@ export type OutcomeRecord = {
   readonly intent: string;
   readonly status: OutcomeStatus;
   readonly result?: Commitment;
-  readonly credential?: { readonly id: string; readonly kind: string; readonly expiresAt: number };
+  readonly credential?: CredentialMention;
   /** Microseconds from arrival to this record. */
   readonly micros: number;
   readonly detail?: string;
@@ -139,6 +139,36 @@ export type TaintRecord = {
   readonly call: CallId;
   readonly run: RunId;
   readonly labels: readonly string[];
+};
+
+/** A credential as records name it; never its secret. `expiresAt`: seconds since the epoch. */
+export type CredentialMention = { readonly id: string; readonly kind: string; readonly expiresAt: number };
+
+/** A run was given a credential that outlives a call. Written before it is used. */
+export type CredentialIssuedRecord = {
+  readonly type: 'credential.issued';
+  readonly run: RunId;
+  readonly upstream: string;
+  readonly credential: CredentialMention;
+};
+
+/** Such a credential was taken back, or it was tried. */
+export type CredentialRevokedRecord = {
+  readonly type: 'credential.revoked';
+  readonly run: RunId;
+  readonly upstream: string;
+  readonly credential: CredentialMention;
+  /** Why it may still be good until it expires. */
+  readonly failure?: string;
+};
+
+/** The set of signing keys changed. */
+export type KeyChangeRecord = {
+  readonly type: 'key.change';
+  readonly kid: string;
+  readonly change: 'created' | 'activated' | 'retired' | 'removed';
+  /** The operator, or `gateway` for what it does on its own. */
+  readonly by: string;
 };
 
 /** A refused request: by policy (then with a decision), or before policy. */
@@ -190,6 +220,9 @@ export type RecordBody =
   | IntentRecord
   | OutcomeRecord
   | TaintRecord
+  | CredentialIssuedRecord
+  | CredentialRevokedRecord
+  | KeyChangeRecord
   | RefusalRecord
   | PolicyLoadRecord
   | ToolPinRecord

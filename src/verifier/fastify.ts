@@ -1,12 +1,12 @@
-import type { VerifiedCall } from './call-claims.ts';
-import { receivedCall } from './json-rpc-call.ts';
+import { type McpHeaders, receivedCall } from './json-rpc-call.ts';
+import { rememberCall } from './received.ts';
 import { refusalToHttp } from './refusal.ts';
 import type { Verifier } from './verifier.ts';
 
 /** The part of a fastify request that is used. */
 export type CallRequest = {
   readonly method: string;
-  readonly headers: { readonly authorization?: string | undefined };
+  readonly headers: McpHeaders & { readonly authorization?: string | undefined };
   readonly body: unknown;
 };
 
@@ -17,8 +17,6 @@ export type CallReply = {
   send(body: unknown): unknown;
 };
 
-const verifiedCalls = new WeakMap<object, VerifiedCall>();
-
 /**
  * A `preHandler` hook for fastify that lets through what the gateway let through:
  * `app.addHook('preHandler', callTokenHook(verifier))`.
@@ -27,14 +25,14 @@ export function callTokenHook(
   verifier: Verifier,
 ): (request: CallRequest, reply: CallReply) => Promise<unknown> {
   return async (request, reply) => {
-    const call = receivedCall(request.method, request.body);
+    const call = receivedCall(request.method, request.body, request.headers);
     if (!call.ok) {
       reply.code(400);
       return reply.send({ error: 'invalid_request', error_description: call.error });
     }
     const verified = await verifier.verify(request.headers.authorization, call.value);
     if (verified.ok) {
-      verifiedCalls.set(request, verified.value);
+      rememberCall(request, verified.value);
       return undefined;
     }
     const answer = refusalToHttp(verified.error);
@@ -42,12 +40,4 @@ export function callTokenHook(
     for (const [name, value] of Object.entries(answer.headers)) reply.header(name, value);
     return reply.send(answer.body);
   };
-}
-
-/** The call a request was let through for. Throws a `TypeError` when the hook did not see the request. */
-export function verifiedCallOf(request: object): VerifiedCall {
-  const call = verifiedCalls.get(request);
-  if (call === undefined)
-    throw new TypeError('the request was not verified; add callTokenHook as a preHandler');
-  return call;
 }

@@ -1,7 +1,11 @@
 export type { VerifiedCall } from './call-claims.ts';
-export { type CallReply, type CallRequest, callTokenHook, verifiedCallOf } from './fastify.ts';
-export { receivedCall } from './json-rpc-call.ts';
+export { callTokenMiddleware, type ExpressRequest, type ExpressResponse } from './express.ts';
+export { type CallReply, type CallRequest, callTokenHook } from './fastify.ts';
+export { type McpHeaders, receivedCall } from './json-rpc-call.ts';
+export { type CallAuthInfo, createMcpTokenVerifier, type McpTokenVerifier } from './mcp-sdk.ts';
 export { type CallHandler, withCallToken } from './node-http.ts';
+export { verifiedCallOf } from './received.ts';
 export { refusalToHttp, type VerifyAnswer, type VerifyRefusal, type VerifyRefusalReason } from './refusal.ts';
 export { createReplayCache, type ReplayCache } from './replay-cache.ts';
 export { createVerifier, type ReceivedCall, type Verifier, type VerifierOptions } from './verifier.ts';
+export { callTokenFilter, type HonoContext, verifyRequest } from './web.ts';

@@ -51,7 +51,7 @@ async function admit(
   if (authorization === undefined) return err(refusalToHttp(refusalOf('missing_token'))); // before any byte is read
   const body = request.method === 'POST' ? await readJson(request, maxBytes) : ok(undefined);
   if (!body.ok) return body;
-  const call = receivedCall(request.method ?? '', body.value);
+  const call = receivedCall(request.method ?? '', body.value, request.headers);
   if (!call.ok) return err(badRequest(400, call.error));
   const verified = await verifier.verify(authorization, call.value);
   return verified.ok ? ok({ call: verified.value, body: body.value }) : err(refusalToHttp(verified.error));

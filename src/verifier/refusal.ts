@@ -74,7 +74,7 @@ function messageOf(reason: VerifyRefusalReason): string {
     case 'other_tool':
       return 'the call token is for another tool';
     case 'other_arguments':
-      return 'the call token is for other arguments';
+      return 'the call token is for other arguments, or another answer';
     case 'replayed':
       return 'the call token was used before; it is good for one call';
     case 'replay_cache_full':

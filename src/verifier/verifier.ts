@@ -40,8 +40,8 @@ export type VerifierOptions = {
 export type ReceivedCall = {
   readonly method: string;
   readonly tool?: string;
-  /** `params.arguments` of a `tools/call`, `params` without `_meta` of any other method; as parsed. */
-  readonly args?: JsonObject;
+  /** All of the message that acts, as `receivedCall` takes it out: docs/verifier.md says what that is. */
+  readonly asked?: JsonObject;
 };
 
 /** Decides whether the gateway let exactly this call through. */
@@ -73,7 +73,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const granted = claims.value.call;
     if (granted.method !== call.method) return err('other_method');
     if (granted.tool !== call.tool) return err('other_tool');
-    if (claims.value.argsDigest !== digestJson(call.args ?? {})) return err('other_arguments');
+    if (claims.value.argsDigest !== digestJson(call.asked ?? {})) return err('other_arguments');
     const isNew = await replay.remember(granted.callId, Math.ceil(granted.expiresAt) + SKEW_SECONDS + 1);
     return isNew ? ok(granted) : err('replayed');
   }

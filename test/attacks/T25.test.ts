@@ -61,10 +61,10 @@ describe('T25: a message that is changed after the decision', () => {
     expect(witness.seen[1]?.message).toEqual(call.message);
   });
 
-  it('would show: credential, intent record and received arguments have one digest', async () => {
+  it('would show: credential, intent record and received parameters have one digest', async () => {
     await post(run, toolCall('echo', ARGUMENTS));
     const [seen] = witness.seen as [Seen];
-    const { arguments: received } = seen.message['params'] as { arguments: unknown };
+    const received = seen.message['params'];
     const { jti, authorization_details: details } = claimsOf(seen);
     const intent = readRecords(lab.data).find((record) => record.type === 'intent' && record.call === jti);
     expect(JSON.stringify(details)).toContain(digest(received));

@@ -27,6 +27,7 @@ import { createLogger, parseConfig } from '../../src/gateway/index.ts';
 import { agentGone, createEventIds, createSessions, writeAnswer } from '../../src/gateway/mcp/index.ts';
 import { createProvenances } from '../../src/gateway/provenances.ts';
 import { openHttpUpstream } from '../../src/gateway/upstream/index.ts';
+import { NO_CREDENTIAL } from '../../src/identity/index.ts';
 import type { RecordBody } from '../../src/intent-log/index.ts';
 import { createEmbeddedRuns } from '../../src/storage/index.ts';
 import { aRun } from '../support/a-run.ts';
@@ -95,7 +96,7 @@ export async function openBareRelay(): Promise<BareRelay> {
   const deps = toDeps({
     decided,
     records,
-    upstreams: new Map([[name, { upstream: http, credential: { kind: 'none' } }]]),
+    upstreams: new Map([[name, { upstream: http, credential: NO_CREDENTIAL }]]),
   });
   const ids = createIdSource(Date.now);
   const server = await serveHttp((request, response) => {
@@ -144,7 +145,6 @@ function toDeps(own: Pick<CallDeps, 'upstreams'> & { decided: Decided[]; records
     credentialsOf: () => ({ authorization: 'DPoP t', dpop: 'p', method: 'POST', url: '', resources: [] }),
     // Anybody is the one run there is: who calls is not what is tried here.
     identity: identity as unknown as CallDeps['identity'],
-    minting: {} as CallDeps['minting'], // no upstream takes a credential
     upstreams: own.upstreams,
     catalogue: createCatalogue(parseConfig(CONFIG, 'fuzz')),
     rechecks: { announce: () => undefined, settle: () => undefined },

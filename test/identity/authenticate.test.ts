@@ -296,6 +296,7 @@ describe('A10 and A11: a run token', () => {
         callId: createIdSource(clock.now).callId(),
         audience: URL_OF_DESK,
         method: 'tools/call',
+        argsDigest: 'digest',
         decision: { policies: [], revision: 'r' },
         intentLeaf: 'leaf',
       },

@@ -1,7 +1,7 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { describe, expect, it } from 'vitest';
-import { createIdSource, digestJson, type JsonObject } from '../../src/base/index.ts';
-import { type Caller, type CallTokenRequest, digestArgs, mintCallToken } from '../../src/identity/index.ts';
+import { createIdSource, digestJson } from '../../src/base/index.ts';
+import { type Caller, type CallTokenRequest, mintCallToken } from '../../src/identity/index.ts';
 import { aChildOf, aRun } from '../support/a-run.ts';
 import { PUBLIC_URL, testSigningKeys } from '../support/authority.ts';
 import { manualClock } from '../support/manual-clock.ts';
@@ -20,7 +20,7 @@ function mint(changes: Partial<CallTokenRequest> = {}) {
     audience: 'https://desk.example.org/mcp',
     method: 'tools/call',
     tool: 'close_ticket',
-    args: { id: 7 },
+    argsDigest: digestJson({ id: 7 }),
     decision: { policies: ['p1', 'p2'], revision: 'rev-1' },
     intentLeaf: 'leaf-1',
     ...changes,
@@ -67,29 +67,8 @@ describe('a call token', () => {
     });
   });
 
-  it('takes a digest that is known already in place of the arguments', () => {
-    const { args_digest } =
-      (decodeJwt(mint({ argsDigest: 'known' }).token)['authorization_details'] as JsonObject[])[0] ?? {};
-    expect(args_digest).toMatchObject({ value: 'known' });
-  });
-
   it('carries nothing of the run token: no key, no scope, no intent', () => {
     const claims = decodeJwt(mint().token);
     for (const claim of ['cnf', 'scope', 'sallyport']) expect(claims).not.toHaveProperty(claim);
-  });
-});
-
-describe('the digest of what a call asks for', () => {
-  it('is that of the arguments of a tool, their _meta included', () => {
-    expect(digestArgs({ method: 'tools/call', args: { _meta: 1 } })).toBe(digestJson({ _meta: 1 }));
-  });
-
-  it('leaves out the _meta of other methods, which relays add to', () => {
-    const args = { uri: 'file:///a', _meta: { progressToken: 1 } };
-    expect(digestArgs({ method: 'resources/read', args })).toBe(digestJson({ uri: 'file:///a' }));
-  });
-
-  it('is that of an empty object when there are none', () => {
-    expect(digestArgs({ method: 'tools/call' })).toBe(digestJson({}));
   });
 });

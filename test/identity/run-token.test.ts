@@ -14,7 +14,11 @@ const AUDIENCE = `${PUBLIC_URL}/mcp`;
 function setup() {
   const clock = manualClock();
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const keys = createSigningKeys({ active: 'k1', keys: [{ kid: 'k1', privateKey }] });
+  const keys = createSigningKeys({
+    active: 'k1',
+    keys: [{ kid: 'k1', privateKey, createdAt: 0 }],
+    sequence: 1,
+  });
   const { now } = clock;
   const verifier = createRunTokenVerifier({ keys, issuer: PUBLIC_URL, now });
   const deps = { keys, issuer: PUBLIC_URL, now, newTokenId: () => 'token-1' };

@@ -102,7 +102,7 @@ describe('a key file that is not as it must be', () => {
   it.each([
     ['empty', ''],
     ['not JSON', 'private'],
-    ['of another version', '{"version":2,"active":"a","keys":[]}'],
+    ['of another version', '{"version":3,"active":"a","keys":[]}'],
     ['without keys', '{"version":1,"active":"a","keys":[]}'],
     [
       'with something that is no key',

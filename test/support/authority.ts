@@ -76,8 +76,9 @@ export function testSigningKeys(count = 1): SigningKeys {
   const keys = Array.from({ length: count }, (_, index) => ({
     kid: `key-${index}-${randomUUID()}`,
     privateKey: generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
+    createdAt: 0,
   }));
-  return createSigningKeys({ active: keys[0]?.kid ?? '', keys });
+  return createSigningKeys({ active: keys[0]?.kid ?? '', keys, sequence: 1 });
 }
 
 export type TestAuthority = {

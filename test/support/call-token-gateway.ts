@@ -3,7 +3,14 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type AgentName, createIdSource, parseAgentName, sha256, systemClock } from '../../src/base/index.ts';
+import {
+  type AgentName,
+  createIdSource,
+  digestJson,
+  parseAgentName,
+  sha256,
+  systemClock,
+} from '../../src/base/index.ts';
 import {
   agentSpiffeId,
   type CallTokenRequest,
@@ -43,11 +50,13 @@ export async function startCallTokenGateway(audience: () => string): Promise<Cal
   const authorize: CallTokenGateway['authorize'] = (method, body, change = {}) => {
     const call = receivedCall(method, body);
     if (!call.ok) throw new Error(call.error);
+    const { asked = {}, ...received } = call.value;
     const request = {
       caller: { chain: [run], pop: 'dpop', tokenId: 't', proofId: 'p' },
       callId: ids.callId(),
       audience: audience(),
-      ...call.value,
+      ...received,
+      argsDigest: digestJson(asked),
       decision: { policies: ['test'], revision: 'r1' },
       intentLeaf: sha256('intent'),
       ...change,

@@ -28,6 +28,8 @@ export type LabOptions = {
   readonly policies?: string;
   readonly limits?: Record<string, number>;
   readonly allowedOrigins?: readonly string[];
+  /** Further fields of the configuration. */
+  readonly more?: Readonly<Record<string, unknown>>;
   readonly log?: Logger;
 };
 
@@ -115,7 +117,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
 }
 
 function toConfig(
-  { upstreams, limits = {}, allowedOrigins = [] }: LabOptions,
+  { upstreams, limits = {}, allowedOrigins = [], more = {} }: LabOptions,
   at: { data: string; policies: string; jwks: string; agentPort: number; adminPort: number },
 ): Record<string, unknown> {
   return {
@@ -148,6 +150,7 @@ function toConfig(
     limits,
     allowedOrigins,
     logLevel: 'silent',
+    ...more,
   };
 }
 

@@ -1,10 +1,24 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
+import { InvalidTokenError } from '@modelcontextprotocol/sdk/server/auth/errors.js';
+import { requireBearerAuth as gateV1 } from '@modelcontextprotocol/sdk/server/auth/middleware/bearerAuth.js';
+import { requireBearerAuth as gateV2, OAuthError, OAuthErrorCode } from '@modelcontextprotocol/server';
 import Fastify from 'fastify';
+import { Hono } from 'hono';
 import { describe, expect, it } from 'vitest';
-import { createIdSource, type JsonObject } from '../../src/base/index.ts';
+import { createIdSource, digestJson, type JsonObject } from '../../src/base/index.ts';
 import { mintCallToken } from '../../src/identity/index.ts';
-import { callTokenHook, createVerifier, verifiedCallOf, withCallToken } from '../../src/verifier/index.ts';
+import {
+  type CallAuthInfo,
+  callTokenFilter,
+  callTokenHook,
+  callTokenMiddleware,
+  createMcpTokenVerifier,
+  createVerifier,
+  verifiedCallOf,
+  withCallToken,
+} from '../../src/verifier/index.ts';
 import { aRun } from '../support/a-run.ts';
 import { testSigningKeys } from '../support/authority.ts';
 
@@ -14,13 +28,14 @@ const keys = testSigningKeys();
 const ids = createIdSource(Date.now);
 
 function bearer(method: string, args: JsonObject = {}, tool?: string): string {
+  const asked = tool === undefined ? args : { name: tool, arguments: args };
   const { token } = mintCallToken(
     {
       caller: { chain: [aRun()], pop: 'dpop', tokenId: 't', proofId: 'p' },
       callId: ids.callId(),
       audience: AUDIENCE,
       method,
-      args,
+      argsDigest: digestJson(asked),
       ...(tool === undefined ? {} : { tool }),
       decision: { policies: [], revision: 'r' },
       intentLeaf: 'leaf',
@@ -78,7 +93,7 @@ async function listening(server: Server, check: (post: Post) => Promise<void>): 
     return {
       status: response.status,
       challenge: response.headers.get('www-authenticate'),
-      body: await response.json(),
+      body: await response.json().catch(() => undefined), // express has a page for what is no JSON
     };
   };
   try {
@@ -98,9 +113,76 @@ function overNodeHttp(check: (post: Post) => Promise<void>): Promise<void> {
   return listening(server, check);
 }
 
+/** As much of express as is used here; it comes without types. */
+type Handler = (request: { auth?: CallAuthInfo }, response: { json(body: unknown): void }) => void;
+type Express = RequestListener & {
+  use(...handlers: unknown[]): void;
+  all(path: string, last: Handler): void;
+};
+const express = createRequire(import.meta.url)('express') as (() => Express) & { json(): unknown };
+
+function overExpress(check: (post: Post) => Promise<void>): Promise<void> {
+  const app = express();
+  app.use(express.json(), callTokenMiddleware(newVerifier()));
+  app.all('/mcp', (request, response) => response.json({ run: verifiedCallOf(request).run }));
+  return listening(createServer(app), check);
+}
+
+function overSdkV1(check: (post: Post) => Promise<void>): Promise<void> {
+  const refuse = (message: string) => new InvalidTokenError(message);
+  const verifier = createMcpTokenVerifier(newVerifier(), { audience: AUDIENCE, refuse });
+  const expectedResource = new URL(AUDIENCE);
+  const app = express();
+  app.use(express.json(), verifier.receive, gateV1({ verifier, expectedResource }));
+  app.all('/mcp', (request, response) => response.json({ run: request.auth?.extra.call.run }));
+  return listening(createServer(app), check);
+}
+
+function overFetch(respond: (request: Request) => Promise<Response>): typeof overFastify {
+  return (check) =>
+    check(async (body, authorization, method = 'POST') => {
+      const response = await respond(
+        new Request('http://desk.example.org/mcp', {
+          method,
+          headers: {
+            'content-type': 'application/json',
+            ...(authorization === undefined ? {} : { authorization }),
+          },
+          ...(method === 'POST' ? { body: typeof body === 'string' ? body : JSON.stringify(body) } : {}),
+        }),
+      );
+      const challenge = response.headers.get('www-authenticate');
+      return { status: response.status, challenge, body: await response.json() };
+    });
+}
+
+function overHono(check: (post: Post) => Promise<void>): Promise<void> {
+  const app = new Hono();
+  app.use(callTokenFilter(newVerifier()));
+  app.all('/mcp', async (c) => {
+    const { run } = verifiedCallOf(c.req.raw);
+    return c.json({ run, body: c.req.method === 'POST' ? await c.req.json() : null });
+  });
+  return overFetch(async (request) => app.fetch(request))(check);
+}
+
+function overSdkV2(check: (post: Post) => Promise<void>): Promise<void> {
+  const refuse = (message: string) => new OAuthError(OAuthErrorCode.InvalidToken, message);
+  const verifier = createMcpTokenVerifier(newVerifier(), { audience: AUDIENCE, refuse });
+  const gate = gateV2({ verifier, expectedResource: new URL(AUDIENCE) });
+  return overFetch(async (request) => {
+    const auth = await verifier.during(request, () => gate(request));
+    if (auth instanceof Response) return auth;
+    const { call } = auth.extra as CallAuthInfo['extra'];
+    return Response.json({ run: call.run });
+  })(check);
+}
+
 describe.each([
   ['fastify', overFastify],
   ['node:http', overNodeHttp],
+  ['express', overExpress],
+  ['hono', overHono],
 ])('a server on %s', (_name, serve) => {
   it('answers a call with its token', () =>
     serve(async (post) => {
@@ -115,7 +197,9 @@ describe.each([
 
   it('answers a response and a notification with their tokens', () =>
     serve(async (post) => {
-      expect(await post({ jsonrpc: '2.0', id: 1, result: {} }, bearer('response'))).toMatchObject({
+      expect(
+        await post({ jsonrpc: '2.0', id: 1, result: {} }, bearer('response', { id: 1, result: {} })),
+      ).toMatchObject({
         status: 200,
       });
       const notification = { jsonrpc: '2.0', method: 'notifications/initialized' };
@@ -161,6 +245,46 @@ describe.each([
       ]) {
         expect((await post(body, authorization)).status).toBe(400);
       }
+    }));
+});
+
+describe.each([
+  ['1', overSdkV1],
+  ['2', overSdkV2],
+])('a server on the MCP SDK, version %s', (_version, serve) => {
+  it('answers a call with its token, once', () =>
+    serve(async (post) => {
+      const authorization = bearer('tools/call', { id: 7 }, 'close_ticket');
+      const answer = await post(toolCall(7), authorization);
+      expect(answer).toMatchObject({ status: 200, body: { run: expect.stringContaining('spiffe://') } });
+      expect(await post(toolCall(7), authorization)).toMatchObject({ status: 401 });
+    }));
+
+  it('refuses other arguments, no token and what is no message', () =>
+    serve(async (post) => {
+      const authorization = bearer('tools/call', { id: 7 }, 'close_ticket');
+      expect(await post(toolCall(8), authorization)).toMatchObject({
+        status: 401,
+        challenge: expect.stringContaining('invalid_token'),
+      });
+      expect(await post(toolCall(7))).toMatchObject({ status: 401 });
+      expect((await post([toolCall(7)], authorization)).status).toBeGreaterThanOrEqual(400);
+    }));
+
+  it('refuses a token whose request was not seen', async () => {
+    const refuse = (message: string) => new InvalidTokenError(message);
+    const verifier = createMcpTokenVerifier(newVerifier(), { audience: AUDIENCE, refuse });
+    const token = bearer('tools/call', { id: 7 }, 'close_ticket').slice('Bearer '.length);
+    await expect(verifier.verifyAccessToken(token)).rejects.toThrow('put receive before');
+  });
+});
+
+describe('a server on the fetch standard', () => {
+  it('refuses JSON that two parsers could read differently, and a body that is too large', () =>
+    overHono(async (post) => {
+      const authorization = bearer('tools/call', { id: 7 }, 'close_ticket');
+      expect((await post('{"method":"ping","method":"tools/call"}', authorization)).status).toBe(400);
+      expect((await post({ pad: 'x'.repeat(5 * 1024 * 1024) }, authorization)).status).toBe(413);
     }));
 });
 

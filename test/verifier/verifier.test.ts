@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { createIdSource, type JsonObject } from '../../src/base/index.ts';
+import { createIdSource, digestJson, type JsonObject } from '../../src/base/index.ts';
 import { type CallTokenRequest, mintCallToken, type SigningKeys } from '../../src/identity/index.ts';
 import { createSigningKeys } from '../../src/identity/signing-keys.ts';
 import {
@@ -19,13 +19,22 @@ import { type ManualClock, manualClock } from '../support/manual-clock.ts';
 
 const ISSUER = 'https://gateway.example.org';
 const AUDIENCE = 'https://desk.example.org/mcp';
-const CALL: ReceivedCall = { method: 'tools/call', tool: 'close_ticket', args: { id: 7, note: 'done' } };
+const called = (args: JsonObject, more: JsonObject = {}): ReceivedCall => ({
+  method: 'tools/call',
+  tool: 'close_ticket',
+  asked: { name: 'close_ticket', arguments: args, ...more },
+});
+const CALL = called({ id: 7, note: 'done' });
 const ids = createIdSource(Date.now);
 
 function setup(options: Partial<VerifierOptions> = {}) {
   const clock = manualClock();
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const keys = createSigningKeys({ active: 'k1', keys: [{ kid: 'k1', privateKey }] });
+  const keys = createSigningKeys({
+    active: 'k1',
+    keys: [{ kid: 'k1', privateKey, createdAt: 0 }],
+    sequence: 1,
+  });
   const jwks = { keys: [...keys.jwks().keys] };
   const verifier = createVerifier({ issuer: ISSUER, audience: AUDIENCE, jwks, now: clock.now, ...options });
   const token = mint(keys, clock);
@@ -43,7 +52,7 @@ function mint(keys: SigningKeys, clock: ManualClock, changes: Partial<CallTokenR
     audience: AUDIENCE,
     method: 'tools/call',
     tool: 'close_ticket',
-    args: { note: 'done', id: 7 },
+    argsDigest: digestJson({ arguments: { note: 'done', id: 7 }, name: 'close_ticket' }),
     decision: { policies: ['p1'], revision: 'r1' },
     intentLeaf: 'leaf',
     ...changes,
@@ -79,11 +88,12 @@ describe('the verifier', () => {
       ['resources/read', { uri: 'file:///a', _meta: { progressToken: 1 } }],
       ['notifications/initialized', {}],
     ] as const) {
-      const token = mint(keys, clock, { ...plain, method, args: params, tool: undefined as never });
       const received = receivedCall('POST', { jsonrpc: '2.0', method, params });
+      const argsDigest = digestJson('uri' in params ? { uri: params.uri } : {});
+      const token = mint(keys, clock, { ...plain, method, argsDigest, tool: undefined as never });
       expect(received.ok && (await verify(token, received.value))).toMatchObject({ ok: true });
     }
-    const stream = mint(keys, clock, { method: 'GET', args: {}, tool: undefined as never });
+    const stream = mint(keys, clock, { method: 'GET', argsDigest: digestJson({}), tool: undefined as never });
     expect(await verify(stream, { method: 'GET' })).toMatchObject({ ok: true });
   });
 
@@ -96,14 +106,21 @@ describe('the verifier', () => {
 describe('A20: a call that is not the one that was decided on', () => {
   it.each<[string, ReceivedCall, string]>([
     ['another tool', { ...CALL, tool: 'delete_ticket' }, 'other_tool'],
-    ['no tool', { method: 'tools/call', args: { id: 7, note: 'done' } }, 'other_tool'],
+    ['no tool', { method: 'tools/call', asked: CALL.asked ?? {} }, 'other_tool'],
     ['another method', { ...CALL, method: 'resources/read' }, 'other_method'],
-    ['another value', { ...CALL, args: { id: 8, note: 'done' } }, 'other_arguments'],
-    ['a number as text', { ...CALL, args: { id: '7', note: 'done' } }, 'other_arguments'],
-    ['one argument more', { ...CALL, args: { id: 7, note: 'done', force: true } }, 'other_arguments'],
-    ['one argument less', { ...CALL, args: { id: 7 } }, 'other_arguments'],
-    ['another Unicode form', { ...CALL, args: { id: 7, note: 'done\u0301' } }, 'other_arguments'],
+    ['another value', called({ id: 8, note: 'done' }), 'other_arguments'],
+    ['a number as text', called({ id: '7', note: 'done' }), 'other_arguments'],
+    ['one argument more', called({ id: 7, note: 'done', force: true }), 'other_arguments'],
+    ['one argument less', called({ id: 7 }), 'other_arguments'],
+    ['another Unicode form', called({ id: 7, note: 'done\u0301' }), 'other_arguments'],
     ['no arguments', { method: 'tools/call', tool: 'close_ticket' }, 'other_arguments'],
+    [
+      'an answer put in',
+      called({ id: 7, note: 'done' }, { inputResponses: { ok: true } }),
+      'other_arguments',
+    ],
+    ['a state put in', called({ id: 7, note: 'done' }, { requestState: 'other' }), 'other_arguments'],
+    ['made a task', called({ id: 7, note: 'done' }, { task: { ttl: 1 } }), 'other_arguments'],
   ])('is refused: %s', async (_what, call, reason) => {
     const { token, verify } = setup();
     expect(await verify(token, call)).toMatchObject(refusedAs(reason));
@@ -112,7 +129,46 @@ describe('A20: a call that is not the one that was decided on', () => {
 
   it('is not one whose arguments are only in another order', async () => {
     const { token, verify } = setup();
-    expect(await verify(token, { ...CALL, args: { note: 'done', id: 7.0 } })).toMatchObject({ ok: true });
+    expect(await verify(token, called({ note: 'done', id: 7.0 }))).toMatchObject({ ok: true });
+  });
+
+  it('is refused when it is another answer to a question of the server, or to another question', async () => {
+    const { keys, clock, verify } = setup();
+    const answer = { jsonrpc: '2.0', id: 3, result: { action: 'accept', content: { sure: true } } };
+    const received = (body: JsonObject): ReceivedCall => {
+      const call = receivedCall('POST', body);
+      if (!call.ok) throw new Error(call.error);
+      return call.value;
+    };
+    const given = received(answer);
+    const argsDigest = digestJson(given.asked ?? {});
+    const token = mint(keys, clock, { method: 'response', argsDigest, tool: undefined as never });
+    for (const body of [
+      { ...answer, id: 4 },
+      { ...answer, result: { action: 'decline' } },
+      { ...answer, error: { code: 1, message: 'x' } },
+      { jsonrpc: '2.0', id: 3, error: { code: 1, message: 'x' } },
+    ]) {
+      expect(await verify(token, received(body))).toMatchObject(refusedAs('other_arguments'));
+    }
+    expect(await verify(token, given)).toMatchObject({ ok: true });
+  });
+
+  it('cannot be read where headers and body tell two stories', () => {
+    const body = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'close_ticket' } };
+    for (const headers of [
+      { 'mcp-name': 'delete_ticket' },
+      { 'mcp-name': ['close_ticket', 'close_ticket'] },
+      { 'mcp-name': '=?base64?!!?=' },
+      { 'mcp-method': 'tools/list' },
+    ]) {
+      expect(receivedCall('POST', body, headers).ok).toBe(false);
+    }
+    const encoded = `=?base64?${Buffer.from('close_ticket').toString('base64')}?=`;
+    for (const name of ['close_ticket', encoded]) {
+      const headers = { 'mcp-name': name, 'mcp-method': 'tools/call' };
+      expect(receivedCall('POST', body, headers).ok).toBe(true);
+    }
   });
 });
 

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import { parseRunId, type Result, type RunId, SallyportError } from '../../base/index.ts';
 import type { Run } from '../../identity/index.ts';
+import type { KeyCare } from '../key-care.ts';
 import { type ContainmentPorts, containmentRoutes } from './containment-routes.ts';
 import {
   ReviewRequest,
@@ -13,6 +14,7 @@ import {
   type Status,
   type ToolList,
 } from './contract.ts';
+import { keyRoutes } from './key-routes.ts';
 
 /** What the admin plane may do to the gateway. */
 export type AdminPorts = {
@@ -24,6 +26,7 @@ export type AdminPorts = {
   /** The kill switches. */
   readonly containment: ContainmentPorts;
   readonly status: () => Promise<Status>;
+  readonly keys: KeyCare;
   /** The tool catalogue as a reviewer sees it, and verdicts on it. */
   readonly tools: {
     list(): ToolList;
@@ -108,6 +111,8 @@ function operatorRoutes(app: FastifyInstance, ports: AdminPorts): void {
     if (revoked.length === 0) return refuse(reply, 404, 'no live run has this id');
     return { revoked: revoked.map((ended) => ended.id) } satisfies RevokeResult;
   });
+
+  keyRoutes(app, ports.keys, (request) => operatorOf.get(request) ?? '');
 
   app.get('/v1/tools', (): ToolList => ports.tools.list());
 

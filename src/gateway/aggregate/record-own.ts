@@ -1,4 +1,4 @@
-import { canonicalJson, type JsonObject, SallyportError, sha256 } from '../../base/index.ts';
+import { askedFor, canonicalJson, type JsonObject, SallyportError, sha256 } from '../../base/index.ts';
 import type { Decision, Forbid, NotPermitted, Permit, Target } from '../../cedar/index.ts';
 import type { OutcomeRecord } from '../../intent-log/index.ts';
 import {
@@ -127,14 +127,14 @@ export async function openOwn(
     throw new SallyportError('ERR_STATE_UNAVAILABLE', 'others may have ended the run unheard');
   }
   const [run] = caller.chain;
-  const params = admitted.leg === 'POST' && admitted.kind !== 'response' ? admitted.params : undefined;
+  const message = admitted.leg === 'POST' ? admitted.message : undefined;
   const rpcId = rpcIdOf(request);
   const { leaf } = await intentLog.append({
     type: 'intent',
     call: inbound.call,
     run: run.id,
     actor: toActor(caller),
-    subject: { upstream: AGGREGATE, method, args: commitTo(withoutMeta(params ?? {})) },
+    subject: { upstream: AGGREGATE, method, args: commitTo(askedFor(message)) },
     decision: toDecisionEntry(decision),
     proof: caller.proofId,
     ...(rpcId === undefined ? {} : { rpcId }),
@@ -156,9 +156,4 @@ function textOf(result: OwnResult): string {
   return 'canonical' in result && typeof result.canonical === 'string'
     ? result.canonical
     : canonicalJson(result as JsonObject);
-}
-
-function withoutMeta(params: JsonObject): JsonObject {
-  const { _meta: _, ...rest } = params;
-  return rest as JsonObject;
 }

@@ -1,5 +1,5 @@
-import { isJsonObject, type JsonObject, type UpstreamName } from '../../base/index.ts';
-import { type Admitted, encodeHeaderValue } from '../mcp/index.ts';
+import { encodeHeaderValue, isJsonObject, type JsonObject, type UpstreamName } from '../../base/index.ts';
+import type { Admitted } from '../mcp/index.ts';
 import type { JsonRpcMessage, RpcId } from '../upstream/index.ts';
 import { type Inner, splitId, splitName, splitUri } from './names.ts';
 import { type Gathered, withoutTaskPrefix } from './rewrite.ts';

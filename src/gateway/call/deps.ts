@@ -1,7 +1,12 @@
 import type { Logger } from 'pino';
 import type { Clock, UpstreamName } from '../../base/index.ts';
 import type { Pdp, RunHistory } from '../../cedar/index.ts';
-import type { AuthenticateDeps, AuthenticationRequest, MintDeps, RunWatch } from '../../identity/index.ts';
+import type {
+  AuthenticateDeps,
+  AuthenticationRequest,
+  CredentialSource,
+  RunWatch,
+} from '../../identity/index.ts';
 import type { IntentLog } from '../../intent-log/index.ts';
 import type { PinnedCatalogue } from '../catalogue.ts';
 import type { AdmissionRules, EventIds, Sessions } from '../mcp/index.ts';
@@ -13,10 +18,10 @@ import type { InFlight } from './in-flight.ts';
 import type { Resumption } from './resumption.ts';
 import type { Tasks } from './tasks.ts';
 
-/** An upstream and the kind of credential it gets. */
+/** An upstream and where its credentials come from. */
 export type UpstreamPort = {
   readonly upstream: Upstream;
-  readonly credential: { readonly kind: 'call-token'; readonly audience: string } | { readonly kind: 'none' };
+  readonly credential: CredentialSource;
 };
 
 /** Everything the way of a call needs, wired in one place. */
@@ -25,7 +30,6 @@ export type CallDeps = {
   /** What a request shows to prove its identity, and for which of our URLs. */
   readonly credentialsOf: (inbound: Inbound) => AuthenticationRequest;
   readonly identity: AuthenticateDeps;
-  readonly minting: MintDeps;
   readonly upstreams: ReadonlyMap<UpstreamName, UpstreamPort>;
   readonly catalogue: PinnedCatalogue;
   readonly rechecks: Rechecks;

@@ -1,6 +1,6 @@
 import { canonicalJson, digestJson, type JsonObject, type JsonValue, sha256 } from '../../base/index.ts';
 import type { AskedValue, Decision, Explanation } from '../../cedar/index.ts';
-import type { Caller } from '../../identity/index.ts';
+import type { Caller, CredentialEntry } from '../../identity/index.ts';
 import type { Actor, Commitment, DecisionEntry } from '../../intent-log/index.ts';
 
 /** Who asks, as every record about a request says it. */
@@ -55,6 +55,11 @@ export function toProvenanceEntry({ arguments: all }: Explanation): JsonObject {
       },
     ]),
   );
+}
+
+/** What of a credential may be written down: all but its secret. */
+export function toEntry({ id, kind, expiresAt }: CredentialEntry): CredentialEntry {
+  return { id, kind, expiresAt };
 }
 
 /** Commits to a value without keeping it: SHA-256 and length of its RFC 8785 form. */

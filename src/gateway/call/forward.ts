@@ -1,7 +1,7 @@
 import { err, ok, type Result } from '../../base/index.ts';
+import type { UpstreamCredential } from '../../identity/index.ts';
 import { type Answer, UpstreamError, type UpstreamFailure } from '../upstream/index.ts';
 import type { CallDeps } from './deps.ts';
-import type { Credential } from './mint-credential.ts';
 import type { Call } from './resolve-call.ts';
 import { isCutOff, type UnderWay } from './under-way.ts';
 
@@ -11,7 +11,7 @@ import { isCutOff, type UnderWay } from './under-way.ts';
  */
 export async function forward(
   call: Call,
-  credential: Credential | undefined,
+  credential: UpstreamCredential | undefined,
   underWay: UnderWay,
   deps: CallDeps,
 ): Promise<Result<Answer, UpstreamFailure>> {
@@ -28,12 +28,23 @@ export async function forward(
       signal,
       ...(admitted.leg === 'POST' ? { message: admitted.message } : {}),
       ...(session === undefined ? {} : { session }),
-      ...(credential === undefined ? {} : { authorization: credential.authorization }),
+      ...secretsOf(credential),
     });
     return ok(answer);
   } catch (error) {
     return err(toFailure(error, deps));
   }
+}
+
+/** The secret parts of a credential, for the relay alone. */
+export function secretsOf(
+  credential: UpstreamCredential | undefined,
+): Pick<UpstreamCredential, 'authorization' | 'environment'> {
+  const { authorization, environment } = credential ?? {};
+  return {
+    ...(authorization === undefined ? {} : { authorization }),
+    ...(environment === undefined ? {} : { environment }),
+  };
 }
 
 /** An upstream error is expected; anything else is a defect of ours, and still no reason to lose the outcome. */

@@ -85,8 +85,9 @@ export async function carryOut(request: KnownRequest, deps: CallDeps): Promise<C
     }
     intent = await recordIntent(call, decision, { ...underWay, provenance }, deps);
     if (intent === undefined) return await turnAway(call, underWay, deps);
-    const credential = mintCredential(call, decision, intent, deps);
-    const answer = await forward(call, credential, underWay, deps);
+    const minted = await mintCredential(call, decision, intent);
+    const credential = minted.ok ? minted.value : undefined;
+    const answer = minted.ok ? await forward(call, credential, underWay, deps) : minted;
     return await releaseAnswer({ call, intent, credential, underWay }, answer, deps);
   } catch (error) {
     await abandon(call, intent, underWay, deps);

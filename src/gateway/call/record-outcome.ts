@@ -1,7 +1,8 @@
+import type { UpstreamCredential } from '../../identity/index.ts';
 import type { Receipt } from '../../intent-log/index.ts';
 import type { Ending } from './answer-status.ts';
 import type { CallDeps } from './deps.ts';
-import type { Credential } from './mint-credential.ts';
+import { toEntry } from './entries.ts';
 import type { Call } from './resolve-call.ts';
 import type { UnderWay } from './under-way.ts';
 
@@ -9,7 +10,7 @@ import type { UnderWay } from './under-way.ts';
 export type OpenCall = {
   readonly call: Call;
   readonly intent: Receipt;
-  readonly credential?: Credential | undefined;
+  readonly credential?: UpstreamCredential | undefined;
   readonly underWay: UnderWay;
 };
 
@@ -34,9 +35,7 @@ async function recordOutcome(open: OpenCall, ending: Ending, deps: CallDeps): Pr
     run: call.run.id,
     intent: intent.leaf,
     ...ending,
-    ...(credential === undefined
-      ? {}
-      : { credential: { id: credential.id, kind: credential.kind, expiresAt: credential.expiresAt } }),
+    ...(credential === undefined ? {} : { credential: toEntry(credential) }),
     micros: call.inbound.elapsed(),
   });
   await Promise.all([recorded, counted]);

@@ -120,6 +120,8 @@ function upstreamFailureToWire(
       return failed(502, 'the upstream sent more than the gateway passes on');
     case 'not_mcp':
       return failed(502, 'the upstream sent something that is not MCP');
+    case 'no_credential':
+      return failed(502, 'there is no credential for the upstream now; nothing was sent');
     case 'credential_refused':
       return failed(502, 'the upstream refused the credential of the gateway');
     case 'timeout':

@@ -1,4 +1,4 @@
-import { err, isJsonObject, type JsonObject, ok, parseUpstreamName, type Result } from '../../base/index.ts';
+import { askedFor, err, ok, parseUpstreamName, type Result } from '../../base/index.ts';
 import type { Target } from '../../cedar/index.ts';
 import type { Caller, Run } from '../../identity/index.ts';
 import type { Commitment } from '../../intent-log/index.ts';
@@ -26,7 +26,7 @@ export type Call = {
   readonly mcpHeaders: Readonly<Record<string, string>>;
   /** What made the task that this request is about. */
   readonly origin?: TaskOrigin;
-  /** What is asked for: `arguments` of a tool, `params` without `_meta` of any other method. */
+  /** What the message asks for (`askedFor`). */
   readonly args: Commitment;
 };
 
@@ -77,7 +77,7 @@ export function resolveCall(
     port,
     target: target.value,
     mcpHeaders,
-    args: commitTo(askedFor(target.value)),
+    args: commitTo(askedFor(admitted.leg === 'POST' ? admitted.message : undefined)),
     ...(admitted.leg === 'POST' && admitted.kind === 'request' ? { rpcId: admitted.id } : {}),
     ...(session === undefined ? {} : { session }),
     ...(origin === undefined ? {} : { origin }),
@@ -94,12 +94,4 @@ function paramMismatch(target: Target, admitted: Admitted, deps: ResolveDeps): s
 /** The legs without a message exist in the legacy era only. */
 export function eraOf({ admitted }: Call): Era {
   return admitted.leg === 'POST' ? admitted.era : 'legacy';
-}
-
-/** `_meta` is about the transport, and relays may add to it. */
-function askedFor(target: Target): JsonObject {
-  if (target.kind === 'tool') return target.args;
-  if (!isJsonObject(target.params['_meta'])) return target.params;
-  const { _meta: _, ...rest } = target.params;
-  return rest as JsonObject;
 }

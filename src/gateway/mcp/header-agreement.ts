@@ -1,19 +1,8 @@
-import { isJsonObject } from '../../base/index.ts';
+import { decodeHeaderValue, isJsonObject, MCP_NAME_SOURCES } from '../../base/index.ts';
 import { type Era, eraOf, isModernRevision, META, metaOf } from '../upstream/index.ts';
 import { fieldOf, type Headers, isPrintable } from './admit-http.ts';
 import type { AgentMessage } from './admit-message.ts';
 import type { AdmitReason, AdmitRefusal } from './admit-refusal.ts';
-import { decodeHeaderValue } from './header-value.ts';
-
-/** Where the body holds what `Mcp-Name` repeats (2026-07-28 § Standard Request Headers; tasks extension). */
-const NAME_SOURCES: ReadonlyMap<string, string> = new Map([
-  ['tools/call', 'name'],
-  ['prompts/get', 'name'],
-  ['resources/read', 'uri'],
-  ['tasks/get', 'taskId'],
-  ['tasks/update', 'taskId'],
-  ['tasks/cancel', 'taskId'],
-]);
 
 /** The era of a message and the MCP headers that were compared with it and may go on. */
 export type Agreement = { readonly era: Era; readonly mcpHeaders: Readonly<Record<string, string>> };
@@ -90,7 +79,7 @@ function checkName(
   headers: Headers,
   mcpHeaders: Record<string, string>,
 ): AdmitRefusal | undefined {
-  const source = NAME_SOURCES.get(read.method);
+  const source = MCP_NAME_SOURCES.get(read.method);
   if (source === undefined) return undefined;
   const value = read.params?.[source];
   const header = fieldOf(headers, 'mcp-name')?.trim();

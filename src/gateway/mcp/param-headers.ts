@@ -1,5 +1,4 @@
-import { isJsonObject, type JsonObject, type JsonValue } from '../../base/index.ts';
-import { decodeHeaderValue } from './header-value.ts';
+import { decodeHeaderValue, isJsonObject, type JsonObject, type JsonValue } from '../../base/index.ts';
 
 /** A tool parameter that clients repeat in `Mcp-Param-<header>`. */
 type Declaration = { readonly path: readonly string[]; readonly header: string; readonly isNumeric: boolean };

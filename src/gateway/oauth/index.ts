@@ -1,1 +1,2 @@
+export { introspectionRoute } from './introspection-route.ts';
 export { type OAuthRoutesDeps, oauthRoutes } from './routes.ts';

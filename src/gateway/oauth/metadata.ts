@@ -1,5 +1,11 @@
 import type { JsonObject } from '../../base/index.ts';
-import { type AuthorityUrls, GRANT_TYPES, INTENT_TYPE, SCOPE } from '../../identity/index.ts';
+import {
+  type AuthorityUrls,
+  GRANT_TYPES,
+  INTENT_TYPE,
+  SCOPE,
+  type SigningKeys,
+} from '../../identity/index.ts';
 
 /** The authorization server as it describes itself (RFC 8414 §2, RFC 9396 §10, RFC 9449 §5.1). */
 export function authorizationServerMetadata(urls: AuthorityUrls): JsonObject {
@@ -8,6 +14,9 @@ export function authorizationServerMetadata(urls: AuthorityUrls): JsonObject {
     authorization_endpoint: urls.authorizationEndpoint,
     token_endpoint: urls.tokenEndpoint,
     revocation_endpoint: urls.revocationEndpoint,
+    introspection_endpoint: urls.introspectionEndpoint,
+    introspection_endpoint_auth_methods_supported: ['private_key_jwt'],
+    introspection_endpoint_auth_signing_alg_values_supported: ['ES256'],
     jwks_uri: urls.jwksUri,
     grant_types_supported: Object.values(GRANT_TYPES),
     response_types_supported: [],
@@ -29,6 +38,20 @@ export function openidConfiguration(urls: AuthorityUrls): JsonObject {
     claims_supported: ['iss', 'sub', 'aud', 'exp', 'iat', 'jti', 'client_id', 'act', 'txn'],
   };
 }
+
+/**
+ * The keys as a SPIFFE bundle (SPIFFE Trust Domain and Bundle §4, https_web): whoever trusts this trust domain
+ * verifies the JWT-SVIDs by it that runs are given for other authorities.
+ */
+export function spiffeBundle(keys: SigningKeys): JsonObject {
+  return {
+    keys: keys.jwks().keys.map(({ kty, crv, x, y, kid }) => ({ use: 'jwt-svid', kid, kty, crv, x, y })),
+    spiffe_sequence: keys.sequence,
+    spiffe_refresh_hint: BUNDLE_REFRESH_SECONDS,
+  };
+}
+
+const BUNDLE_REFRESH_SECONDS = 300;
 
 /** What a client must know to call a resource (RFC 9728 §2). */
 export function protectedResourceMetadata(resource: string, urls: AuthorityUrls): JsonObject {

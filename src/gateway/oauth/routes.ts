@@ -11,7 +11,12 @@ import {
   upstreamResource,
 } from '../../identity/index.ts';
 import { parseForm } from './form-body.ts';
-import { authorizationServerMetadata, openidConfiguration, protectedResourceMetadata } from './metadata.ts';
+import {
+  authorizationServerMetadata,
+  openidConfiguration,
+  protectedResourceMetadata,
+  spiffeBundle,
+} from './metadata.ts';
 
 export type OAuthRoutesDeps = { readonly authority: AuthorityDeps; readonly log: Logger };
 
@@ -34,6 +39,7 @@ function discoveryRoutes(app: FastifyInstance, { urls, keys }: AuthorityDeps): v
     app.get(path, async (_request, reply) => reply.header('cache-control', PUBLIC).send(document()));
   };
   publish('/.well-known/jwks.json', () => keys.jwks());
+  publish('/.well-known/spiffe/bundle.json', () => spiffeBundle(keys));
   for (const path of new Set(['', prefix])) {
     publish(`/.well-known/oauth-authorization-server${path}`, () => authorizationServerMetadata(urls));
     publish(`/.well-known/openid-configuration${path}`, () => openidConfiguration(urls));

@@ -70,12 +70,8 @@ class HttpUpstream implements Upstream {
   async describe(authorize?: Authorize): Promise<UpstreamDescription> {
     const signal = AbortSignal.timeout(this.#options.timeoutMs);
     return describeServer(async (sending) => {
-      const authorization = await authorize?.(sending.message);
-      return this.#exchange({
-        ...sending,
-        signal,
-        ...(authorization === undefined ? {} : { authorization }),
-      });
+      const secrets = await authorize?.(sending.message);
+      return this.#exchange({ ...sending, signal, ...secrets });
     }, signal);
   }
 
@@ -85,10 +81,9 @@ class HttpUpstream implements Upstream {
     this.#sessions.delete(run);
     const signal = AbortSignal.timeout(this.#options.timeoutMs);
     for (const [session, mcpHeaders] of sessions) {
-      const authorization = await authorize?.(undefined);
-      const credential = authorization === undefined ? {} : { authorization };
+      const secrets = await authorize?.(undefined);
       // The server may know no DELETE, or have ended the session itself: either way it is over.
-      await this.#exchange({ method: 'DELETE', mcpHeaders, session, signal, ...credential }).catch(
+      await this.#exchange({ method: 'DELETE', mcpHeaders, session, signal, ...secrets }).catch(
         () => undefined,
       );
     }

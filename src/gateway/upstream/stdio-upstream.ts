@@ -7,6 +7,7 @@ import type { ChildCommand, ChildTimes } from './stdio-child.ts';
 import { type StdioLog, StdioSession } from './stdio-session.ts';
 import {
   type Answer,
+  type Authorize,
   type Outgoing,
   type Upstream,
   type UpstreamDescription,
@@ -22,6 +23,8 @@ export type StdioUpstreamOptions = {
   /** The two variables a program needs to be found and to run; nothing else of the gateway's is passed on. */
   readonly inherited: { readonly PATH?: string | undefined; readonly HOME?: string | undefined };
   readonly cwd?: string;
+  /** Children get the variables of a credential: the one for `describe` has to be asked for. */
+  readonly takesCredential?: boolean;
   /** Longest silence of the server within a call, and longest time for `describe`. */
   readonly timeoutMs: number;
   /** How long a call goes on whose client went away without cancelling it; 30 seconds unless said otherwise. */
@@ -52,6 +55,8 @@ type Entry = {
 type Crashes = { count: number; retryAt: number };
 
 const STATELESS = '';
+/** The first of what `describe` sends: the child is started for it. */
+const INITIALIZE = { method: 'initialize' };
 const FIRST_BACKOFF_MS = 250;
 const LONGEST_BACKOFF_MS = 30_000;
 const STDERR_LINES_PER_CHILD = 1000;
@@ -87,7 +92,7 @@ class StdioUpstream implements Upstream {
     if (era === 'modern') {
       const refusal = refuseRevision(outgoing, this.#revisions);
       if (refusal !== undefined) return refusal;
-      const entry = this.#find(run, STATELESS) ?? this.#start(run, STATELESS, era);
+      const entry = this.#find(run, STATELESS) ?? this.#start(outgoing, STATELESS, era);
       return this.#pass(entry, outgoing);
     }
     if (id === undefined)
@@ -101,10 +106,11 @@ class StdioUpstream implements Upstream {
     return { status: 200, body: { kind: 'none' } };
   }
 
-  async describe(): Promise<UpstreamDescription> {
+  async describe(authorize?: Authorize): Promise<UpstreamDescription> {
     const signal = AbortSignal.timeout(this.#options.timeoutMs);
     let detail: string | undefined;
-    const session = this.#spawn('legacy', (reason) => (detail = reason));
+    const secrets = this.#options.takesCredential === true ? await authorize?.(INITIALIZE) : undefined;
+    const session = this.#spawn('legacy', secrets?.environment, (reason) => (detail = reason));
     try {
       return await describeServer((sending) => session.send({ ...sending, signal }), signal);
     } catch (error) {
@@ -130,7 +136,7 @@ class StdioUpstream implements Upstream {
   }
 
   async #initialize(outgoing: Outgoing): Promise<Answer> {
-    const entry = this.#start(outgoing.run, randomUUID(), 'legacy');
+    const entry = this.#start(outgoing, randomUUID(), 'legacy');
     try {
       const answer = await this.#pass(entry, outgoing);
       const isAccepted = answer.body.kind !== 'message' || answer.body.message['error'] === undefined;
@@ -156,7 +162,7 @@ class StdioUpstream implements Upstream {
     return this.#runs.get(run)?.get(id);
   }
 
-  #start(run: RunId, id: string, era: Era): Entry {
+  #start({ run, environment }: Outgoing, id: string, era: Era): Entry {
     this.#makeRoom(run);
     const crashes = this.#crashes.get(run);
     const wait = (crashes?.retryAt ?? 0) - this.#deps.now();
@@ -164,7 +170,7 @@ class StdioUpstream implements Upstream {
       const detail = `the server process died ${crashes?.count} times; the next start is possible in ${wait} ms`;
       throw new UpstreamError({ reason: 'unreachable', detail });
     }
-    const session = this.#spawn(era, (detail) => this.#onCrash(entry, detail));
+    const session = this.#spawn(era, environment, (detail) => this.#onCrash(entry, detail));
     const idle = setTimeout(() => this.#onIdle(entry), this.#options.idleMs ?? 900_000).unref();
     const entry: Entry = { run, id, session, idle };
     const entries = this.#runs.get(run) ?? new Map<string, Entry>();
@@ -190,7 +196,7 @@ class StdioUpstream implements Upstream {
     }
   }
 
-  #spawn(era: Era, onGone: (detail: string) => void): StdioSession {
+  #spawn(era: Era, environment: Outgoing['environment'], onGone: (detail: string) => void): StdioSession {
     const { timeoutMs, resultBytes, resumeMs = 30_000, streamMs } = this.#options;
     const { times = { graceMs: 2000, killMs: 2000 } } = this.#options;
     const { log } = this.#deps;
@@ -199,7 +205,7 @@ class StdioUpstream implements Upstream {
       if (lines++ < STDERR_LINES_PER_CHILD)
         log.debug({ upstream: this.name, text: this.#redact(text) }, 'stdio server wrote to stderr');
     };
-    const command = this.#command();
+    const command = this.#command(environment);
     const bounds = {
       times,
       timeoutMs,
@@ -220,11 +226,11 @@ class StdioUpstream implements Upstream {
     return session;
   }
 
-  #command(): ChildCommand {
+  #command(secrets: Outgoing['environment']): ChildCommand {
     const { command, args, env, inherited, cwd } = this.#options;
     const { PATH, HOME } = inherited;
     const base = { ...(PATH === undefined ? {} : { PATH }), ...(HOME === undefined ? {} : { HOME }) };
-    return { command, args, env: { ...base, ...env }, ...(cwd === undefined ? {} : { cwd }) };
+    return { command, args, env: { ...base, ...env, ...secrets }, ...(cwd === undefined ? {} : { cwd }) };
   }
 
   #onCrash(entry: Entry, detail: string): void {

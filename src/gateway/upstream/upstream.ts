@@ -17,6 +17,8 @@ export type Outgoing = {
   readonly run: RunId;
   /** `Authorization` value minted for this call. */
   readonly authorization?: string;
+  /** Variables with a credential, for a child process that is started for this message. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Aborted when the agent goes away, the run ends or the call times out. */
   readonly signal: AbortSignal;
 };
@@ -53,6 +55,8 @@ export type UpstreamFailure = {
     | 'too_large'
     | 'not_mcp'
     | 'credential_refused'
+    /** Nothing was sent: the credential that the upstream should have could not be obtained. */
+    | 'no_credential'
     | 'unknown_session';
   /** For the log, not for the agent. */
   readonly detail: string;
@@ -81,9 +85,11 @@ export interface Upstream extends AsyncDisposable {
 
 /**
  * Asked before each request that the gateway makes for itself; one without a message is a `DELETE`. Gives the
- * `Authorization` value where the server wants one.
+ * secrets where the server wants some. Rejects when they are not to be had.
  */
-export type Authorize = (message: JsonRpcMessage | undefined) => Promise<string | undefined>;
+export type Authorize = (
+  message: JsonRpcMessage | undefined,
+) => Promise<Pick<Outgoing, 'authorization' | 'environment'>>;
 
 export type UpstreamDescription = {
   readonly tools: readonly ToolDefinition[];

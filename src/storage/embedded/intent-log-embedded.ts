@@ -286,7 +286,9 @@ class WorkerLog implements EmbeddedLog {
  * nobody knows get a quarter, so that they cannot keep out those who are known.
  */
 function roomFor(record: RecordBody, limit: number): number {
-  if (record.type === 'outcome' || record.type === 'run.close') return Number.POSITIVE_INFINITY;
+  const { type } = record;
+  if (type === 'outcome' || type === 'run.close' || type === 'credential.revoked')
+    return Number.POSITIVE_INFINITY;
   return record.type === 'refusal' && record.run === undefined ? Math.ceil(limit / 4) : limit;
 }
 

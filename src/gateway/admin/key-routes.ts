@@ -1,0 +1,43 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Result } from '../../base/index.ts';
+import type { KeyChange, KeyRefusal } from '../../identity/index.ts';
+import type { KeyCare } from '../key-care.ts';
+import type { KeyChanges, KeyList } from './key-contract.ts';
+
+/** The signing keys on the admin plane. `operatorOf`: who asks, already authenticated. */
+export function keyRoutes(
+  app: FastifyInstance,
+  care: KeyCare,
+  operatorOf: (request: FastifyRequest) => string,
+): void {
+  app.get('/v1/keys', (): KeyList => ({ keys: care.list().map((key) => ({ ...key })) }));
+
+  app.post('/v1/keys/rotate', async (request, reply) =>
+    answer(await care.rotate(operatorOf(request)), reply),
+  );
+
+  app.post<{ Params: { kid: string } }>('/v1/keys/:kid/remove', async (request, reply) =>
+    answer(await care.remove(request.params.kid, operatorOf(request)), reply),
+  );
+}
+
+function answer(
+  changed: Result<readonly KeyChange[], KeyRefusal>,
+  reply: FastifyReply,
+): KeyChanges | FastifyReply {
+  if (changed.ok) return { changes: changed.value.map((change) => ({ ...change })) };
+  const { status, message } = toWire(changed.error);
+  return reply.code(status).send({ error: message });
+}
+
+function toWire(refusal: KeyRefusal): { status: number; message: string } {
+  switch (refusal.reason) {
+    case 'too_soon':
+      return {
+        status: 409,
+        message: `the next key is not known to every verifier yet; wait ${refusal.waitSeconds} s, or remove the active key if it is in foreign hands`,
+      };
+    case 'unknown_key':
+      return { status: 404, message: 'no key has this id; "sallyport keys list" prints them' };
+  }
+}

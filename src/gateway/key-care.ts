@@ -1,0 +1,59 @@
+import type { Logger } from 'pino';
+import { type Clock, err, ok, type Result } from '../base/index.ts';
+import type { KeyChange, KeyEntry, KeyRefusal, KeyRing } from '../identity/index.ts';
+import type { IntentLog } from '../intent-log/index.ts';
+
+/** What operators do to the signing keys, and what the gateway does on its own; all of it is in the log. */
+export type KeyCare = {
+  list(): readonly KeyEntry[];
+  rotate(by: string): Promise<Result<readonly KeyChange[], KeyRefusal>>;
+  remove(kid: string, by: string): Promise<Result<readonly KeyChange[], KeyRefusal>>;
+  /** To be called now and then: rotates what is due, takes away what is over. Never rejects. */
+  tend(): Promise<void>;
+};
+
+export type KeyCareDeps = {
+  readonly keys: KeyRing;
+  readonly intentLog: IntentLog;
+  readonly rotateHours: number;
+  readonly now: Clock;
+  readonly log: Logger;
+};
+
+const OWN = 'gateway';
+const HOUR_MILLIS = 3_600_000;
+
+export function createKeyCare({ keys, intentLog, rotateHours, now, log }: KeyCareDeps): KeyCare {
+  async function record(changes: readonly KeyChange[], by: string): Promise<void> {
+    for (const { kid, change } of changes) await intentLog.append({ type: 'key.change', kid, change, by });
+  }
+
+  async function recorded(
+    change: Result<readonly KeyChange[], KeyRefusal>,
+    by: string,
+  ): Promise<Result<readonly KeyChange[], KeyRefusal>> {
+    if (!change.ok) return err(change.error);
+    await record(change.value, by);
+    return ok(change.value);
+  }
+
+  async function rotateIfDue(): Promise<void> {
+    const active = keys.list().find(({ state }) => state === 'active');
+    const since = active?.activatedAt ?? active?.createdAt ?? 0;
+    if (now() - since >= rotateHours * HOUR_MILLIS) await recorded(await keys.rotate(), OWN);
+  }
+
+  return {
+    list: () => keys.list(),
+    rotate: async (by) => recorded(await keys.rotate(), by),
+    remove: async (kid, by) => recorded(await keys.remove(kid), by),
+    async tend() {
+      try {
+        await rotateIfDue();
+        await record(await keys.prune(), OWN);
+      } catch (error) {
+        log.error({ err: error }, 'signing keys could not be tended');
+      }
+    },
+  };
+}

@@ -59,10 +59,12 @@ function createReader({ call, annotations, args, labels }: ObservedResult, memor
   }
 
   function rankOfLeaf({ text, role, record, isOdd }: Leaf): Rank {
-    if (isOwn) return isOdd || (role === 'title' && looksLikeAddress(text)) ? DERIVED : OWN_RESULT;
-    if (role === 'text' || role === 'title') return textRank(record);
-    if (record.isOwn) return OWN_RESULT;
+    const isSystem = role !== 'text' && role !== 'title';
     if (isWrite && role === 'identifier') return CREATED;
+    if (isOwn && isWrite) return isSystem ? SYSTEM_FIELD : DERIVED; // a changed record comes back with what others put in
+    if (isOwn) return isOdd || (role === 'title' && looksLikeAddress(text)) ? DERIVED : OWN_RESULT;
+    if (!isSystem) return textRank(record);
+    if (record.isOwn) return OWN_RESULT;
     return record.isNamed ? NAMED_FIELD : SYSTEM_FIELD;
   }
 
@@ -79,10 +81,10 @@ function createReader({ call, annotations, args, labels }: ObservedResult, memor
       noteText(leaf.text, inner, field);
     },
     readText(text: string): void {
-      const rank = isOwn ? OWN_RESULT : textRank(source);
+      const rank = !isOwn ? textRank(source) : isWrite ? DERIVED : OWN_RESULT;
       const inner = isOwn ? DERIVED : rank;
       if (text.length <= MAX_VALUE) note(normalForm(text), rank, rank, 0);
-      for (const name of isOwn ? listedNames(text) : []) {
+      for (const name of isOwn && !isWrite ? listedNames(text) : []) {
         note(normalForm(name), looksLikeAddress(name) ? inner : rank, rank, 0);
       }
       noteText(text, inner, 0);

@@ -4,13 +4,13 @@ import { roleOf } from './field-names.ts';
 import { type Leaf, NO_TRAITS, type RecordTraits, walkLeaves } from './leaves.ts';
 import type { Rank } from './level.ts';
 import {
+  asPrincipal,
   CREATED,
   DERIVED,
   type Memory,
   NAMED_FIELD,
   NAMED_TEXT,
   OWN_RESULT,
-  PRINCIPAL,
   REQUEST,
   SYSTEM_FIELD,
   TEXT,
@@ -144,8 +144,5 @@ function traitsOf(record: JsonObject, inherited: RecordTraits, memory: Memory): 
   return { isOwn: isOwn ?? inherited.isOwn, isNamed: named };
 }
 
-const SELF = new Set(['me', 'myself', 'self']);
-
-function isSelf(value: string, { index }: Memory): boolean {
-  return SELF.has(value.toLowerCase()) || index.find(normalForm(value))?.rank === PRINCIPAL;
-}
+const isSelf = (value: string, { index }: Memory): boolean =>
+  index.find(asPrincipal(normalForm(value))) !== undefined;

@@ -173,6 +173,30 @@ describe('values of a third party stay what they are', () => {
   });
 });
 
+describe('what the operator vouches for by domain', () => {
+  it.each([
+    'https://evil.example/@corp.example',
+    'eve@evil.example@corp.example',
+    'eve@evil.example,ana@corp.example',
+    'eve@evil.example <ana@corp.example>',
+    'evil.example/x@corp.example',
+    'eve%40evil.example@corp.example',
+    'bob@corp.example.evil.example',
+    '@corp.example@evil.example',
+  ])('is no other thing that ends like an address of it: %s', (value) => {
+    const desk = openDesk('', { constants: ['@corp.example'] });
+    expect(desk.address('bob@corp.example')).toBe('constant');
+    expect(VOUCHED).not.toContain(desk.address(value));
+    expect(VOUCHED).not.toContain(desk.facts({ body: `see ${value}` }).content);
+  });
+
+  it('is no user who calls himself "me"', () => {
+    const desk = openDesk('', { principal: ['ana@corp.example'] });
+    desk.sees(INBOX, [{ sender: 'me', recipients: [EVIL] }]);
+    expect(desk.address(EVIL)).toBe('systemField');
+  });
+});
+
 describe('a full index', () => {
   const limits = { values: 2_000, bytes: 1 << 20 };
   const flood = Array.from({ length: 100_000 }, (_, at) => ({ sender: `user-${at}@evil.example` }));

@@ -24,6 +24,7 @@ type Bench = {
   readonly sets: readonly CaseSet[];
   readonly catalogue: Catalogue;
   readonly replay: Replayer;
+  readonly principals: ReadonlyMap<string, readonly string[]>;
   readonly misses: number;
 };
 
@@ -43,18 +44,19 @@ async function main(): Promise<void> {
   }
   const sets = readCaseSets(values.data);
   const misses = Number(values.misses);
+  const principals = readPrincipals(values.data);
   for (const source of ['reviewed', 'derived'] as const) {
     const catalogue = readTools(values.data, source);
-    const replay = await openReplayer(values.data, catalogue);
-    report(source, { sets, catalogue, replay, misses });
+    const replay = await openReplayer(catalogue, principals);
+    report(source, { sets, catalogue, replay, principals, misses });
   }
 }
 
-async function openReplayer(folder: string, catalogue: Catalogue): Promise<Replayer> {
+async function openReplayer(catalogue: Catalogue, principals: Bench['principals']): Promise<Replayer> {
   const policies = await readPolicyFolder(PACK);
   if (!policies.ok)
     throw new Error(policies.error.map(({ file, message }) => `${file}: ${message}`).join('\n'));
-  return createReplayer({ catalogue, policies: policies.value, principals: readPrincipals(folder) });
+  return createReplayer({ catalogue, policies: policies.value, principals });
 }
 
 function report(source: AnnotationSource, bench: Bench): void {
@@ -137,12 +139,17 @@ function printMisses(name: string, bySuite: ReadonlyMap<string, Score>, most: nu
   if (misses.length > most) print(`        and ${misses.length - most} more reasons`);
 }
 
-function reportAdaptive({ sets, catalogue, replay, misses }: Bench, intent: IntentSource): void {
+function reportAdaptive({ sets, catalogue, replay, principals, misses }: Bench, intent: IntentSource): void {
   print('\nattacks by somebody who knows the rules, intent declared: stopped %');
   for (const variant of VARIANTS) {
     const scores = sets
       .filter(({ kind }) => kind === 'attack')
-      .map((set) => ({ ...set, cases: set.cases.map((recorded) => adapt(recorded, variant, catalogue)) }))
+      .map((set) => ({
+        ...set,
+        cases: set.cases.map((recorded) =>
+          adapt(recorded, variant, catalogue, principals.get(recorded.suite) ?? []),
+        ),
+      }))
       .map((set) => ({ set, total: sum([...scoreSet(set, replay, intent).values()]) }));
     const cells = scores.map(({ set, total }) => `${set.name} ${percent(total.good, total.cases)}`);
     print(`${variant.padEnd(26)}${cells.join('   ')}`);

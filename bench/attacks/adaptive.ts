@@ -15,9 +15,17 @@ export const VARIANTS = [
 
 export type Variant = (typeof VARIANTS)[number];
 
-/** The same attack with its literals placed differently in what the agent reads. The calls stay what they were. */
-export function adapt(recorded: Case, variant: Variant, catalogue: Catalogue): Case {
-  const literals = literalsOf(recorded, catalogue);
+/**
+ * The same attack with its literals placed differently in what the agent reads. The calls stay what they were. `victim`
+ * are names of the principal: nobody else can put them in as a sender.
+ */
+export function adapt(
+  recorded: Case,
+  variant: Variant,
+  catalogue: Catalogue,
+  victim: readonly string[],
+): Case {
+  const literals = literalsOf(recorded, catalogue).filter((literal) => !victim.includes(literal));
   if (literals.length === 0) return recorded;
   const calls = recorded.calls.map((call) => {
     if (call.result === null) return call;

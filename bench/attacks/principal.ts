@@ -20,6 +20,8 @@ function principalOf(environment: JsonObject): string[] {
     if (!ABOUT_OWNER.has(part) || !isJsonObject(state)) continue;
     for (const [field, value] of Object.entries(state)) addText(names, field, value);
   }
+  // what this bank calls the owner of the account in its lists of transactions
+  if (environment['bank_account'] !== undefined) names.add('me');
   return [...names];
 }
 

@@ -74,7 +74,7 @@ function elementsOf(value: string, kind: KeyArgument['kind']): string[] {
   if (kind === 'identifier' || !/[,;<\n]/.test(value) || !/@|:\/\//.test(value)) return [value];
   return value
     .split(/[,;\n]/)
-    .map((part) => (/^[^<>]*<([^<>]+)>\s*$/.exec(part)?.[1] ?? part).trim())
+    .map((part) => (/^[^<>@]*<([^<>]+)>\s*$/.exec(part)?.[1] ?? part).trim())
     .filter((part) => part !== '');
 }
 
@@ -110,12 +110,14 @@ function findIdentifier(value: string, memory: Memory): Found {
   return { entry, rank: isPointedAt ? TEXT : rank };
 }
 
+/** One mail address and nothing else: `https://evil.example/@example.com` is none of `@example.com`. */
+const MAIL = /^[^\s@/\\:,;<>()[\]"%]{1,64}@[^\s@/\\:,;<>()[\]"%]+$/;
+
 function findWhole(value: string, memory: Memory): Found {
   const { index } = memory;
   const normal = normalForm(value);
   const entry = index.find(normal);
-  const at = normal.lastIndexOf('@');
-  const domain = at > 0 ? index.find(normal.slice(at)) : undefined;
+  const domain = MAIL.test(normal) ? index.find(normal.slice(normal.indexOf('@'))) : undefined;
   if (domain?.rank === CONSTANT && (entry === undefined || entry.rank > CONSTANT))
     return { rank: CONSTANT, entry: domain };
   if (entry !== undefined) return { rank: entry.rank, entry };

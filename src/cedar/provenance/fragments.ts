@@ -40,7 +40,7 @@ function encodedWords(text: string): string[] {
   return words.filter((word) => word.length >= 6 && ENCODED.test(word)).slice(0, MAX_WORDS);
 }
 
-const LINK = /(?:\bhttps?:\/\/|\bwww\.)[^\s]+/giu;
+const LINK = /\bwww\.\S+/giu;
 const TLDS = 'com|org|net|io|co|ai|dev|app|info|biz|edu|gov|me|xyz|site|online|shop|cloud|eu|uk|de|ch|ru|cn';
 const DOMAIN = new RegExp(
   `(?<![\\p{L}\\p{N}@./_-])(?:[\\p{L}\\p{N}-]{1,63}\\.){1,8}(?:(?:${TLDS})(?![\\p{L}\\p{N}-])(?:/\\S*)?|\\p{L}{2,24}/\\S*)`,
@@ -51,17 +51,25 @@ const LOCAL_PART = /[^\s:|=@]{1,64}$/u;
 const MAIL_DOMAIN = /^[\p{L}\p{N}-]{1,63}(?:\.[\p{L}\p{N}-]{1,63}){1,8}/u;
 const MAX_PLACE = 4_096;
 
-/** Mail addresses and links in a word that has a dot. */
+/** Mail addresses and links in a word that has a dot. A link with a scheme is one to its end. */
 export function collectPlaces(found: Fragment[], whole: string, { hasAt, hasMark }: WordTraits): void {
   const word = whole.length > MAX_PLACE ? whole.slice(0, MAX_PLACE) : whole;
+  const before = found.length;
   for (let at = hasAt ? word.indexOf('@') : -1; at !== -1; at = word.indexOf('@', at + 1)) {
     const local = LOCAL_PART.exec(word.slice(Math.max(0, at - 64), at))?.[0];
     const domain = local && MAIL_DOMAIN.exec(word.slice(at + 1, at + 256))?.[0];
     if (local && domain) found.push({ kind: 'mail', text: `${local}@${domain}` });
   }
-  if (hasMark || /www\./i.test(word)) collect(found, 'link', word, LINK);
-  if (/\.\p{L}{2}/u.test(word)) collect(found, 'link', word, DOMAIN);
+  if (!hasMark && found.length > before) return;
+  const scheme = hasMark ? word.search(SCHEME) : -1;
+  if (scheme !== -1) found.push({ kind: 'link', text: word.slice(scheme) });
+  else if (WWW.test(word)) collect(found, 'link', word, LINK);
+  if (scheme !== 0 && DOTTED.test(word)) collect(found, 'link', word, DOMAIN);
 }
+
+const SCHEME = /https?:\/\//i;
+const WWW = /\bwww\./i;
+const DOTTED = /\.\p{L}{2}/u;
 
 const IBAN = /\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{2,4}){3,9}\b/gi;
 const DIGITS = /(?<![\w.:/-])\d(?:[ -]?\d){8,33}(?![\w:/-])/g;

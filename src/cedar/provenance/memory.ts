@@ -27,3 +27,6 @@ export const NAMED_TEXT: Rank = rankOf('namedText');
 export const TEXT: Rank = rankOf('thirdPartyText');
 export const DERIVED: Rank = rankOf('derived');
 export const UNKNOWN: Rank = rankOf('unknown');
+
+/** The key under which a name is the principal's, whatever else it is. No normal form has a line feed in it. */
+export const asPrincipal = (normal: string): string => `principal\n${normal}`;

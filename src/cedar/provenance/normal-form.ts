@@ -4,12 +4,16 @@
  * that only look alike stay apart, and so do values with invisible characters.
  */
 export function normalForm(value: string): string {
+  if (SIMPLE.test(value)) return value;
   const text = PLAIN.test(value) ? value : value.normalize('NFKC').replace(/\s+/gu, ' ').trim();
   const url = text.includes('.') || text.includes('://') ? URL_PARTS.exec(text) : null;
   if (url !== null) return (url[1] ?? url[2] ?? '').toLowerCase() + (url[3] ?? '').replace(/\/$/, '');
   const lower = text.toLowerCase();
   return FIRST_DIGITS.test(lower) && isGroupedAccount(lower) ? lower.replace(/[ -]/g, '') : lower;
 }
+
+/** Most words are their own normal form. */
+const SIMPLE = /^[a-z][a-z0-9_]*$/;
 
 /** Printable ASCII that needs neither NFKC nor white space repaired. */
 const PLAIN = /^[!-~]+(?: [!-~]+)*$/;

@@ -1,6 +1,6 @@
 import { scalarsOf } from './arguments-at.ts';
 import { roleOf } from './field-names.ts';
-import { CREATED, type Memory, NAMED_TEXT, UNKNOWN } from './memory.ts';
+import { CREATED, type Memory, OWN_RESULT, UNKNOWN } from './memory.ts';
 import { normalForm } from './normal-form.ts';
 import type { ObservedCall } from './provenance.ts';
 import { MAX_VALUE, piecesOf } from './text-pieces.ts';
@@ -26,7 +26,7 @@ export function observeArguments({ args, annotations }: ObservedCall, { index }:
 
 function capAtPresent(normal: string, index: ValueIndex): void {
   const rank = index.find(normal)?.rank ?? UNKNOWN;
-  if (rank >= NAMED_TEXT) index.cap(normal, rank);
+  if (rank > OWN_RESULT) index.cap(normal, rank);
 }
 
 function writtenForms(value: string): Set<string> {

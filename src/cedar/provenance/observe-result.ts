@@ -4,13 +4,13 @@ import { roleOf } from './field-names.ts';
 import { type Leaf, NO_TRAITS, type RecordTraits, walkLeaves } from './leaves.ts';
 import type { Rank } from './level.ts';
 import {
+  asPrincipal,
   CREATED,
   DERIVED,
   type Memory,
   NAMED_FIELD,
   NAMED_TEXT,
   OWN_RESULT,
-  PRINCIPAL,
   REQUEST,
   SYSTEM_FIELD,
   TEXT,
@@ -41,7 +41,14 @@ function createReader({ call, annotations, args, labels }: ObservedResult, memor
   const echoes = echoesOf(args, index);
   const source: RecordTraits = { ...NO_TRAITS, isNamed: isSourceNamed(args, memory) };
 
-  function note(normal: string, rank: Rank, idRank: Rank, field: number, isMentioned = false): void {
+  /** What was noted of each text; records of a list repeat each other. */
+  const noted = new Map<string, number>();
+
+  function note(text: string, rank: Rank, idRank: Rank, field: number, isMentioned = false): void {
+    const as = (rank * RANKS + idRank) * 2 + (isMentioned ? 1 : 0);
+    if (noted.get(text) === as) return;
+    noted.set(text, as);
+    const normal = normalForm(text);
     const cap = index.isSealed ? TEXT : (echoes.get(normal) ?? 0);
     index.add(normal, {
       rank: Math.max(rank, cap),
@@ -55,14 +62,16 @@ function createReader({ call, annotations, args, labels }: ObservedResult, memor
 
   function noteText(text: string, rank: Rank, field: number): void {
     const isMentioned = !isOwn;
-    for (const piece of piecesOf(text)) note(normalForm(piece), rank, rank, field, isMentioned);
+    for (const piece of piecesOf(text)) note(piece, rank, rank, field, isMentioned);
   }
 
   function rankOfLeaf({ text, role, record, isOdd }: Leaf): Rank {
-    if (isOwn) return isOdd || (role === 'title' && looksLikeAddress(text)) ? DERIVED : OWN_RESULT;
-    if (role === 'text' || role === 'title') return textRank(record);
-    if (record.isOwn) return OWN_RESULT;
+    const isSystem = role !== 'text' && role !== 'title';
     if (isWrite && role === 'identifier') return CREATED;
+    if (isOwn && isWrite) return isSystem ? SYSTEM_FIELD : DERIVED; // a changed record comes back with what others put in
+    if (isOwn) return isOdd || (role === 'title' && looksLikeAddress(text)) ? DERIVED : OWN_RESULT;
+    if (!isSystem) return textRank(record);
+    if (record.isOwn) return OWN_RESULT;
     return record.isNamed ? NAMED_FIELD : SYSTEM_FIELD;
   }
 
@@ -73,22 +82,25 @@ function createReader({ call, annotations, args, labels }: ObservedResult, memor
       const field = fields.numberOf(leaf.field);
       const rank = rankOfLeaf(leaf);
       const isId = leaf.role !== 'text' || leaf.isBare;
-      if (leaf.text.length <= MAX_VALUE) note(normalForm(leaf.text), rank, isId ? rank : UNKNOWN, field);
+      if (leaf.text.length <= MAX_VALUE) note(leaf.text, rank, isId ? rank : UNKNOWN, field);
       if (!/[\s,;<(]/.test(leaf.text)) return;
       const inner = rank < NAMED_TEXT ? DERIVED : rank;
       noteText(leaf.text, inner, field);
     },
     readText(text: string): void {
-      const rank = isOwn ? OWN_RESULT : textRank(source);
+      const rank = !isOwn ? textRank(source) : isWrite ? DERIVED : OWN_RESULT;
       const inner = isOwn ? DERIVED : rank;
-      if (text.length <= MAX_VALUE) note(normalForm(text), rank, rank, 0);
-      for (const name of isOwn ? listedNames(text) : []) {
-        note(normalForm(name), looksLikeAddress(name) ? inner : rank, rank, 0);
+      if (text.length <= MAX_VALUE) note(text, rank, rank, 0);
+      for (const name of isOwn && !isWrite ? listedNames(text) : []) {
+        note(name, looksLikeAddress(name) ? inner : rank, rank, 0);
       }
       noteText(text, inner, 0);
     },
   };
 }
+
+/** More than there are levels. */
+const RANKS = 16;
 
 const textRank = ({ isNamed }: RecordTraits): Rank => (isNamed ? NAMED_TEXT : TEXT);
 
@@ -132,8 +144,5 @@ function traitsOf(record: JsonObject, inherited: RecordTraits, memory: Memory): 
   return { isOwn: isOwn ?? inherited.isOwn, isNamed: named };
 }
 
-const SELF = new Set(['me', 'myself', 'self']);
-
-function isSelf(value: string, { index }: Memory): boolean {
-  return SELF.has(value.toLowerCase()) || index.find(normalForm(value))?.rank === PRINCIPAL;
-}
+const isSelf = (value: string, { index }: Memory): boolean =>
+  index.find(asPrincipal(normalForm(value))) !== undefined;

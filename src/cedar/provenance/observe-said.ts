@@ -1,6 +1,6 @@
 import { addressKind, fragmentsOf } from './fragments.ts';
 import type { Rank } from './level.ts';
-import { CONSTANT, type Memory, PRINCIPAL, REQUEST } from './memory.ts';
+import { asPrincipal, CONSTANT, type Memory, PRINCIPAL, REQUEST } from './memory.ts';
 import { normalForm } from './normal-form.ts';
 import type { ObservedIntent } from './provenance.ts';
 import { phrasesOf } from './request-phrases.ts';
@@ -29,7 +29,10 @@ const PEOPLE =
   /\b(?:participants?|attendees?|invitees?|guests?|members?|recipients?|senders?|authors?|owners?|organi[sz]ers?|reply|replies|respond|answer|everyone|everybody|people|team)\b/i;
 
 export function observePrincipal(names: readonly string[], { index }: Memory): void {
-  for (const name of names) index.add(normalForm(name), said(PRINCIPAL));
+  for (const name of names) {
+    index.add(normalForm(name), said(PRINCIPAL));
+    index.add(asPrincipal(normalForm(name)), said(PRINCIPAL));
+  }
 }
 
 export function observeConstants(values: readonly string[], { index }: Memory): void {

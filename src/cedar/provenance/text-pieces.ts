@@ -2,7 +2,7 @@ import { collectAccounts, collectPlaces, createAccountWatch, type Fragment, MAX_
 import { eachWord, type WordTraits, wordAt } from './words.ts';
 
 /** Longer values are text: only what is in them is kept. */
-export const MAX_VALUE = 512;
+export const MAX_VALUE = 256;
 const MAX_LINES = 2_000;
 /** A shorter line stands in two texts by accident. */
 const MIN_LINE = 12;
@@ -55,7 +55,8 @@ export function piecesOf(text: string): Set<string> {
   eachWord(looked, (start, end, traits) => {
     if (pieces.size + found.length >= MAX_PIECES) return;
     const isId = announcesId;
-    announcesId = end - start <= 7 && isIdWord(wordAt(looked, start, end));
+    announcesId =
+      end - start <= 8 && ID_STARTS.has(looked.charCodeAt(start)) && isIdWord(wordAt(looked, start, end));
     if (isId || isStrong(end - start, traits))
       pieces.add(wordAt(looked, start, end).replace(/^(?:id[:=]|#)/i, ''));
     else if (looked.charCodeAt(start) === 0x23 || traits.hasMark)
@@ -68,6 +69,8 @@ export function piecesOf(text: string): Set<string> {
   return pieces;
 }
 
+/** First characters of the words below. */
+const ID_STARTS = new Set([...'iInN#'].map((char) => char.charCodeAt(0)));
 const ID_WORDS = new Set(['id', 'ids', 'no', 'nr', 'number', '#']);
 
 /** `ID`, `no.`, `number:`: what comes next is an id. */

@@ -23,11 +23,13 @@ export type Limits = {
   readonly bytes: number;
 };
 
-/** About 2 MB per tree: a run that has read some hundred pages. */
-export const DEFAULT_LIMITS: Limits = { values: 16_000, bytes: 2 * 1024 * 1024 };
+/** A run that has read some hundred pages. */
+export const DEFAULT_LIMITS: Limits = { values: 50_000, bytes: 2 * 1024 * 1024 };
 
-/** A map slot, a key of 16 characters and an entry of six small integers, measured on Node.js 24. */
-const VALUE_BYTES = 128;
+/** A map slot, a key and an entry: measured on Node.js 24. */
+const VALUE_BYTES = 192;
+/** Bytes of a digest: 96 bits. A longer slice of a string would keep the whole string alive. */
+const KEPT = 12;
 const WORST = rankOf('unknown');
 const TEXT = rankOf('namedText');
 /** What the request, the principal and the operator say is not the tree's own writing. */
@@ -49,8 +51,8 @@ export type ValueIndex = {
 };
 
 /**
- * @param secret 64 random bytes of this process: a digest says nothing to who has not got them. One SHA-256 block of
- *   secret before the value and half of the digest kept: no length extension, and as many as 2^64 values.
+ * @param secret 64 characters that only this process knows: a digest says nothing to who has not got them. They fill
+ *   the first SHA-256 block, and digests are cut short, so that nothing can be appended to a known one.
  */
 export function createValueIndex(
   secret: string,
@@ -64,7 +66,7 @@ export function createValueIndex(
   let isTruncated = false;
   let isSealed = false;
 
-  const digestOf = (normal: string): string => hash('sha256', secret + normal, 'binary').slice(0, 16);
+  const digestOf = (normal: string): string => hash('sha256', secret + normal, 'binary').slice(0, KEPT);
 
   /** Text of third parties gets half of the room, so that it cannot crowd out what vouches. */
   function hasRoom(rank: Rank): boolean {

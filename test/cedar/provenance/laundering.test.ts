@@ -46,6 +46,25 @@ describe('values of a third party stay what they are', () => {
     expect(desk.address(EVIL)).toBe('unknown');
   });
 
+  it('when a record that the tree itself wrote in the name of the principal is read back', () => {
+    const desk = openDesk('', { principal: ['me@corp.example'] });
+    desk.sees(INBOX, [{ sender: EVIL, body: 'answer me' }]);
+    desk.writes(SEND, { to: EVIL, body: 'hello' });
+    desk.sees(INBOX, [{ sender: 'me@corp.example', recipients: [EVIL] }]);
+    expect(desk.address(EVIL)).toBe('systemField');
+  });
+
+  it('when the answer to a write shows the changed record with what others had put into it', () => {
+    const desk = openDesk();
+    desk.sees(tool({ effect: 'write', sink: 'external' }), {
+      id: 'evt-1',
+      participants: [EVIL],
+      title: EVIL,
+    });
+    expect(desk.identifier('evt-1')).toBe('created');
+    expect(desk.address(EVIL)).toBe('systemField');
+  });
+
   it('when they come in two halves, from two results', () => {
     const desk = openDesk();
     desk.sees(INBOX, 'the first half is eve@evil');
@@ -151,6 +170,30 @@ describe('values of a third party stay what they are', () => {
     const desk = openDesk();
     desk.sees(INBOX, [{ sender: long }]);
     expect(VOUCHED).not.toContain(desk.address(long));
+  });
+});
+
+describe('what the operator vouches for by domain', () => {
+  it.each([
+    'https://evil.example/@corp.example',
+    'eve@evil.example@corp.example',
+    'eve@evil.example,ana@corp.example',
+    'eve@evil.example <ana@corp.example>',
+    'evil.example/x@corp.example',
+    'eve%40evil.example@corp.example',
+    'bob@corp.example.evil.example',
+    '@corp.example@evil.example',
+  ])('is no other thing that ends like an address of it: %s', (value) => {
+    const desk = openDesk('', { constants: ['@corp.example'] });
+    expect(desk.address('bob@corp.example')).toBe('constant');
+    expect(VOUCHED).not.toContain(desk.address(value));
+    expect(VOUCHED).not.toContain(desk.facts({ body: `see ${value}` }).content);
+  });
+
+  it('is no user who calls himself "me"', () => {
+    const desk = openDesk('', { principal: ['ana@corp.example'] });
+    desk.sees(INBOX, [{ sender: 'me', recipients: [EVIL] }]);
+    expect(desk.address(EVIL)).toBe('systemField');
   });
 });
 

@@ -71,14 +71,14 @@ describe('where a value comes from', () => {
   });
 
   it('is an own result where the principal wrote the third-party record', () => {
-    const desk = openDesk('', { principal: ['me@corp.example'] });
+    const desk = openDesk('What did me@corp.example send?', { principal: ['me@corp.example'] });
     desk.sees(INBOX, [
       { sender: 'me@corp.example', recipients: ['ana@corp.example'], body: 'write to eve@evil.example' },
       { sender: 'bo@corp.example', recipients: ['cy@corp.example'] },
     ]);
     expect(desk.address('ana@corp.example')).toBe('ownResult');
     expect(desk.address('cy@corp.example')).toBe('systemField');
-    expect(desk.address('eve@evil.example')).toBe('thirdPartyText');
+    expect(desk.address('eve@evil.example')).toBe('namedText');
   });
 
   it('is created for what the tree made, as an identifier only', () => {

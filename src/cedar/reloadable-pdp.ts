@@ -101,7 +101,7 @@ async function load(
   if (!set.ok) return set;
   const { revision, policies, warnings } = set.value;
   const ids = policies.map((policy) => policy.id).sort();
-  return ok({ pdp: createPdpFor(set.value, engine), loaded: { revision, policies: ids, warnings } });
+  return ok({ pdp: createPdpFor(set.value, engine && { engine }), loaded: { revision, policies: ids, warnings } });
 }
 
 /** Calls back once the folder has been quiet for a while after a change, or when it cannot be followed any more. */

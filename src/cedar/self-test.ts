@@ -25,7 +25,7 @@ const SCHEMA: SchemaJson<string> = {
 const POLICIES = {
   allows: 'permit(principal, action == T::Action::"act", resource) when { context.n > 0 };',
   refuses: 'forbid(principal, action, resource) when { context.n == 2 };',
-  errs: 'forbid(principal, action, resource) when { context.n == 3 && context.n + 9223372036854775807 > 0 };',
+  errs: 'forbid(principal, action, resource) when { context.n == 3 && context.n * 9007199254740991 * 9007199254740991 > 0 };',
 };
 
 /**

@@ -26,7 +26,7 @@ const USAGE = `npm run test:cedar-corpus -- --data DIR [--limit N]
 function main(): void {
   const { values } = parseArgs({ options: { data: { type: 'string' }, limit: { type: 'string' } } });
   if (values.data === undefined) {
-    console.error(USAGE);
+    process.stderr.write(`${USAGE}\n`);
     process.exitCode = 2;
     return;
   }
@@ -34,13 +34,15 @@ function main(): void {
   const files = casesOf(folder).slice(0, Number(values.limit ?? Number.POSITIVE_INFINITY));
   const tally = { agreed: 0, handedBack: 0, differed: 0, allowed: 0, withErrors: 0, unreadable: 0 };
   for (const file of files) runCase(folder, file, tally);
-  console.log(`${files.length} cases`, tally);
+  process.stdout.write(`${files.length} cases: ${JSON.stringify(tally)}\n`);
   if (tally.differed > 0 || tally.agreed === 0) process.exitCode = 1;
 }
 
 function casesOf(folder: string): string[] {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort();
-  return names.filter((name) => /^(?:corpus-tests|tests)\/.*\.json$/.test(name) && !name.endsWith('.entities.json'));
+  return names.filter(
+    (name) => /^(?:corpus-tests|tests)\/.*\.json$/.test(name) && !name.endsWith('.entities.json'),
+  );
 }
 
 type Tally = Record<'agreed' | 'handedBack' | 'differed' | 'allowed' | 'withErrors' | 'unreadable', number>;
@@ -67,7 +69,7 @@ function runCase(folder: string, file: string, tally: Tally): void {
       if (found.errors.length > 0) tally.withErrors++;
     } else {
       tally.differed++;
-      console.error(file, { expected, found });
+      process.stderr.write(`${file}: ${JSON.stringify({ expected, found })}\n`);
     }
   }
 }

@@ -230,7 +230,7 @@ describe('the self-test', () => {
       statefulIsAuthorized: () => ({ type: 'failure', errors: [], warnings: [] }),
     });
     const deps = { load, defer: () => undefined };
-    expect(() => createPdp({ catalogue: CATALOGUE, policies: [] }, deps)).toThrow(
+    expect(() => createPdp({ catalogue: CATALOGUE, policies: [] }, { engine: deps })).toThrow(
       expect.objectContaining({ code: 'ERR_PDP_SELF_TEST' }),
     );
   });

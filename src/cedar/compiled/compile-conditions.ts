@@ -10,7 +10,10 @@ export type Conditions = (environment: Environment) => boolean | string;
 /** Undefined for conditions that only Cedar can evaluate. */
 export function compileConditions(conditions: PolicyJson['conditions']): Conditions | undefined {
   try {
-    const clauses = conditions.map(({ kind, body }) => ({ body: compileExpression(body), expected: expects(kind) }));
+    const clauses = conditions.map(({ kind, body }) => ({
+      body: compileExpression(body),
+      expected: expects(kind),
+    }));
     return (environment) => holds(clauses, environment);
   } catch (error) {
     if (error instanceof NotRepresented) return undefined;

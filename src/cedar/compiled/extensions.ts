@@ -32,7 +32,9 @@ export function parseDuration(text: string): Scaled | undefined {
   const match = DURATION.exec(text);
   if (match === null) return undefined;
   const [, sign, ...parts] = match;
-  const [days = 0n, hours = 0n, minutes = 0n, seconds = 0n, millis = 0n] = parts.map((part) => BigInt(part ?? 0));
+  const [days = 0n, hours = 0n, minutes = 0n, seconds = 0n, millis = 0n] = parts.map((part) =>
+    BigInt(part ?? 0),
+  );
   const total = (((days * 24n + hours) * 60n + minutes) * 60n + seconds) * 1000n + millis;
   return scaled('duration', toLong(sign === '-' ? -total : total));
 }
@@ -66,10 +68,7 @@ export const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
   ['greaterThan', comparing((a, b) => a > b)],
   ['greaterThanOrEqual', comparing((a, b) => a >= b)],
   ['offset', { arity: 2, apply: (a, b) => shift(asScaled(a, 'datetime'), asScaled(b, 'duration')) }],
-  [
-    'durationSince',
-    { arity: 2, apply: (a, b) => since(asScaled(a, 'datetime'), asScaled(b, 'datetime')) },
-  ],
+  ['durationSince', { arity: 2, apply: (a, b) => since(asScaled(a, 'datetime'), asScaled(b, 'datetime')) }],
   ['toDate', { arity: 1, apply: (self) => toDate(asScaled(self, 'datetime')) }],
   ['toTime', { arity: 1, apply: (self) => toTime(asScaled(self, 'datetime')) }],
   ['toMilliseconds', { arity: 1, apply: (self) => asScaled(self, 'duration').amount }],

@@ -28,7 +28,9 @@ export function createRequestReader(schema: SchemaJson<string>, action: TypeAndI
   const principals = typeNames(appliesTo['principalTypes'], scope);
   const resources = typeNames(appliesTo['resourceTypes'], scope);
   const readContext = readerOfRecord(appliesTo['context'] ?? { type: 'Record', attributes: {} }, scope);
-  const entityReaders = new Map(entityTypesOf(schema).map(([type, json, in_]) => [type, entityReader(json, in_)]));
+  const entityReaders = new Map(
+    entityTypesOf(schema).map(([type, json, in_]) => [type, entityReader(json, in_)]),
+  );
   const actions = actionEntities(schema);
   const uid = entityUid(action.type, action.id);
   return ({ principal, action: asked, resource, context, entities }) => {
@@ -47,16 +49,23 @@ function typeNames(names: unknown, { schema, namespace }: TypeScope): ReadonlySe
   if (!Array.isArray(names)) throw new NotRepresented('an action that applies to nothing');
   const declared = new Set(entityTypesOf(schema).map(([type]) => type));
   return new Set(
-    (names as string[]).map((name) => (declared.has(`${namespace}::${name}`) ? `${namespace}::${name}` : name)),
+    (names as string[]).map((name) =>
+      declared.has(`${namespace}::${name}`) ? `${namespace}::${name}` : name,
+    ),
   );
 }
 
-function readVariable({ type, id }: TypeAndId, types: ReadonlySet<string>, schema: SchemaJson<string>): EntityUid {
+function readVariable(
+  { type, id }: TypeAndId,
+  types: ReadonlySet<string>,
+  schema: SchemaJson<string>,
+): EntityUid {
   if (!types.has(type) || !id.isWellFormed()) throw new NotRepresented('an entity the action does not take');
   const at = type.lastIndexOf('::');
   const declared = schema[at < 0 ? '' : type.slice(0, at)]?.entityTypes[at < 0 ? type : type.slice(at + 2)];
   const { enum: values } = membersOf(declared);
-  if (Array.isArray(values) && !values.includes(id)) throw new NotRepresented('not an entity of a closed list');
+  if (Array.isArray(values) && !values.includes(id))
+    throw new NotRepresented('not an entity of a closed list');
   return entityUid(type, id);
 }
 
@@ -71,6 +80,8 @@ function entityTypesOf(schema: SchemaJson<string>): Declared[] {
 }
 
 type EntityReader = {
+  /** Of a closed list. Such entities have neither attributes nor parents. */
+  readonly values: ReadonlySet<string> | undefined;
   readonly parents: ReadonlySet<string>;
   readonly readShape: (json: unknown) => RecordValue;
   readonly readTag: ValueReader | undefined;
@@ -80,8 +91,8 @@ type EntityReader = {
 function entityReader(json: Record<string, unknown>, scope: TypeScope): () => EntityReader {
   let made: EntityReader | undefined;
   return () => {
-    if (json['enum'] !== undefined) throw new NotRepresented('an entity of a closed list with data of its own');
     made ??= {
+      values: Array.isArray(json['enum']) ? new Set(json['enum'] as string[]) : undefined,
       parents: typeNames(json['memberOfTypes'] ?? [], scope),
       readShape: readerOfRecord(json['shape'] ?? { type: 'Record', attributes: {} }, scope),
       readTag: json['tags'] === undefined ? undefined : readerOf(json['tags'], scope),
@@ -104,7 +115,9 @@ function readEntities(
     const { type, id } = uidOf(json.uid);
     const reader = readers.get(type)?.();
     const { key } = entityUid(type, id);
-    if (reader === undefined || read.has(key)) throw new NotRepresented('an entity that is not declared or twice');
+    if (reader === undefined || read.has(key))
+      throw new NotRepresented('an entity that is not declared or twice');
+    if (reader.values?.has(id) === false) throw new NotRepresented('not an entity of a closed list');
     read.set(key, readEntity(json, reader));
   }
   const all = new Map<string, Entity>(actions);

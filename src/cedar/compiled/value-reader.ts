@@ -141,6 +141,7 @@ const hasOnly = (json: object, members: number): boolean => Object.keys(json).le
 
 /** Throws `NotRepresented` for what is not an object. */
 export function membersOf(json: unknown): Record<string, unknown> {
-  if (typeof json === 'object' && json !== null && !Array.isArray(json)) return json as Record<string, unknown>;
+  if (typeof json === 'object' && json !== null && !Array.isArray(json))
+    return json as Record<string, unknown>;
   throw new NotRepresented('not an object');
 }

@@ -17,5 +17,6 @@ export {
 } from './ids.ts';
 export { isJsonObject, type JsonArray, type JsonObject, type JsonValue } from './json.ts';
 export { type Err, err, type Ok, ok, type Result } from './result.ts';
+export { startThread } from './start-thread.ts';
 export { type JsonDefect, type JsonTolerance, parseStrictJson } from './strict-json.ts';
 export { VERSION } from './version.ts';

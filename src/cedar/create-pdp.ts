@@ -3,7 +3,7 @@ import type { Catalogue } from './catalogue.ts';
 import { type ContextInput, paramsOf } from './context.ts';
 import type { Forbid, Permit } from './decision.ts';
 import { encodeArgs } from './encode-args.ts';
-import { createEngine, type EngineDeps } from './engine.ts';
+import { createEngine, type Engine } from './engine.ts';
 import { outsideIntent } from './intent-envelope.ts';
 import { interpret, refuse } from './interpret.ts';
 import { createJudge, type JudgeOptions } from './judge.ts';
@@ -17,7 +17,7 @@ import { type Candidates, createSlices } from './slices.ts';
 import { decideWithStepUp } from './step-up.ts';
 import { createVisibility } from './visible-tools.ts';
 
-export type PdpDeps = { readonly engine?: EngineDeps; readonly judge?: JudgeOptions };
+export type PdpDeps = { readonly engine?: Engine; readonly judge?: JudgeOptions };
 
 /**
  * Parses and validates policies and starts an engine for them. Throws `ERR_POLICY_INVALID`,
@@ -27,7 +27,7 @@ export function createPdp(
   input: { catalogue: Catalogue; policies: readonly PolicySource[] },
   deps?: PdpDeps,
 ): Pdp {
-  const set = parsePolicySet(input.policies, input.catalogue, deps?.engine?.load);
+  const set = parsePolicySet(input.policies, input.catalogue);
   if (!set.ok) throw policyError(set.error);
   return createPdpFor(set.value, deps);
 }
@@ -35,7 +35,7 @@ export function createPdp(
 /** As `createPdp`, for policies that were parsed. */
 export function createPdpFor({ policies, model, revision }: PolicySet, deps?: PdpDeps): Pdp {
   const slices = createSlices(policies, model);
-  const judge = createJudge(createEngine(deps?.engine), deps?.judge);
+  const judge = createJudge(deps?.engine ?? createEngine(), deps?.judge);
 
   function decideLink(candidates: Candidates, input: ContextInput): Permit | Forbid {
     if (!candidates.hasPermit) {

@@ -1,8 +1,8 @@
 import type { ContextInput } from './context.ts';
 import type { Engine } from './engine.ts';
 import type { Findings } from './interpret.ts';
-import type { Candidates } from './slices.ts';
 import { ask } from './slice.ts';
+import type { Candidates } from './slices.ts';
 
 /** Which of the decisions of the compiled evaluator Cedar is asked about too. */
 export type Sampling = {

@@ -230,8 +230,7 @@ describe('the self-test', () => {
       statefulIsAuthorized: () => ({ type: 'failure', errors: [], warnings: [] }),
     });
     const deps = { load, defer: () => undefined };
-    expect(() => createPdp({ catalogue: CATALOGUE, policies: [] }, { engine: deps })).toThrow(
-      expect.objectContaining({ code: 'ERR_PDP_SELF_TEST' }),
-    );
+    const start = () => createPdp({ catalogue: CATALOGUE, policies: [] }, { engine: createEngine(deps) });
+    expect(start).toThrow(expect.objectContaining({ code: 'ERR_PDP_SELF_TEST' }));
   });
 });

@@ -79,11 +79,15 @@ export const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
 ]);
 
 function shift(at: Scaled, by: Scaled): Scaled {
-  return { tag: 'datetime', amount: exact(exact(at.amount) + exact(by.amount)) };
+  const amount = toLong(BigInt(at.amount) + BigInt(by.amount));
+  if (amount === undefined) throw new NotRepresented('a time that overflows');
+  return { tag: 'datetime', amount };
 }
 
 function since(at: Scaled, from: Scaled): Scaled {
-  return { tag: 'duration', amount: exact(exact(at.amount) - exact(from.amount)) };
+  const amount = toLong(BigInt(at.amount) - BigInt(from.amount));
+  if (amount === undefined) throw new NotRepresented('a duration that overflows');
+  return { tag: 'duration', amount };
 }
 
 function toDate(at: Scaled): Scaled {
@@ -98,7 +102,7 @@ function toTime(at: Scaled): Scaled {
 /** Also before 1970, where the remainder is negative. */
 const sinceMidnight = (amount: number): number => ((amount % DAY) + DAY) % DAY;
 
-/** Times beyond 2^53 ms are 285,000 years away, where Cedar's overflows begin: left to it. */
+/** Times beyond 2^53 ms are 285,000 years away: left to Cedar. */
 function exact(amount: Long): number {
   if (typeof amount === 'number' && Number.isSafeInteger(amount)) return amount;
   throw new NotRepresented('a time beyond 2^53 ms');

@@ -7,7 +7,7 @@ import { createEngine } from './engine.ts';
 import { type PolicyParser, parseInThread } from './parse-in-thread.ts';
 import type { Pdp } from './pdp.ts';
 import { readPolicyFolder } from './policy-folder.ts';
-import { type PolicySet, policyError } from './policy-set.ts';
+import { type PolicySet, parsePolicySet, policyError } from './policy-set.ts';
 import type { Problem } from './policy-text.ts';
 
 /** The revision now in force, or why the old one still is. */
@@ -50,7 +50,7 @@ const QUIET_MILLIS = 100;
 export async function openPdp(options: OpenPdpOptions): Promise<ReloadablePdp> {
   const { folder, onReload, quietMillis = QUIET_MILLIS, onMismatch, parse = parseInThread } = options;
   let catalogue = options.catalogue;
-  const starting = loadSet(folder, catalogue, parse);
+  const starting = loadSet(folder, catalogue, options.parse ?? parseAtStart);
   starting.catch(() => undefined); // awaited below, unless the engine fails first
   const deps: PdpDeps = { engine: createEngine(), judge: onMismatch === undefined ? {} : { onMismatch } };
   const load = async (set: ReturnType<typeof loadSet>) => toLoading(await set, deps);
@@ -98,6 +98,14 @@ export async function openPdp(options: OpenPdpOptions): Promise<ReloadablePdp> {
     },
   };
 }
+
+/** Nobody is held up by what is parsed before the first request, and a thread takes 0.2 s to start. Characters. */
+const SMALL = 64 * 1024;
+
+const parseAtStart: PolicyParser = async (sources, catalogue) => {
+  const size = sources.reduce((sum, { text }) => sum + text.length, 0);
+  return size > SMALL ? parseInThread(sources, catalogue) : parsePolicySet(sources, catalogue);
+};
 
 type Loading = { readonly pdp: Pdp; readonly loaded: Loaded };
 

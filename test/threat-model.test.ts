@@ -6,9 +6,14 @@ const root = resolve(import.meta.dirname, '..');
 
 it('the threat model has every threat once, and every attack test beside its threat', async () => {
   const text = await readFile(join(root, 'docs/threat-model.md'), 'utf8');
-  const rows = [...text.matchAll(/^\| (T\d+) .*\|$/gm)].map(([row, threat]) => ({ row, threat }));
-  expect(rows.map(({ threat }) => threat)).toEqual(Array.from({ length: 37 }, (_, i) => `T${i + 1}`));
-  const attacks = (await readdir(join(root, 'test/attacks'))).filter((file) => /^T\d+\.test\.ts$/.test(file));
+  const rows = [...text.matchAll(/^\| ([CT]\d+) .*\|$/gm)].map(([row, threat]) => ({ row, threat }));
+  const numbered = (letter: string, length: number) => Array.from({ length }, (_, i) => `${letter}${i + 1}`);
+  const named = (letter: string) => rows.map(({ threat }) => threat).filter((id) => id?.startsWith(letter));
+  expect(named('T')).toEqual(numbered('T', 37));
+  expect(named('C')).toEqual(numbered('C', 7));
+  const attacks = (await readdir(join(root, 'test/attacks'))).filter((file) =>
+    /^[CT]\d+\.test\.ts$/.test(file),
+  );
   for (const file of attacks) {
     const row = rows.find(({ threat }) => `${threat}.test.ts` === file)?.row;
     expect(row, file).toContain(`(../test/attacks/${file})`);

@@ -72,8 +72,8 @@ const BINARY: Readonly<Record<string, Binary>> = withoutPrototype({
   '*': (a, b) => multiply(asLong(a), asLong(b)),
   '<': (a, b) => compare(a, b, (x, y) => x < y),
   '<=': (a, b) => compare(a, b, (x, y) => x <= y),
-  '>': (a, b) => compare(b, a, (x, y) => x < y),
-  '>=': (a, b) => compare(b, a, (x, y) => x <= y),
+  '>': (a, b) => compare(a, b, (x, y) => x > y),
+  '>=': (a, b) => compare(a, b, (x, y) => x >= y),
   in: isIn,
   contains: (a, b) => includes(asSet(a), b),
   containsAll: (a, b) => {

@@ -10,6 +10,7 @@ import { createJudge, type JudgeOptions } from './judge.ts';
 import { paramOf } from './mcp-methods.ts';
 import type { ActionModel } from './model.ts';
 import type { AuthorizationRequest, Pdp } from './pdp.ts';
+import type { Policy } from './policy.ts';
 import { type PolicySet, parsePolicySet, policyError } from './policy-set.ts';
 import type { PolicySource } from './policy-text.ts';
 import { readsOf } from './reads.ts';

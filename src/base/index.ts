@@ -19,5 +19,6 @@ export {
 export { isJsonObject, type JsonArray, type JsonObject, type JsonValue } from './json.ts';
 export { decodeHeaderValue, encodeHeaderValue, MCP_NAME_SOURCES } from './mcp-header-value.ts';
 export { type Err, err, type Ok, ok, type Result } from './result.ts';
+export { startThread } from './start-thread.ts';
 export { type JsonDefect, type JsonTolerance, parseStrictJson } from './strict-json.ts';
 export { VERSION } from './version.ts';

@@ -3,10 +3,10 @@ import type { Catalogue } from './catalogue.ts';
 import { type ContextInput, paramsOf } from './context.ts';
 import type { Forbid, Permit } from './decision.ts';
 import { encodeArgs } from './encode-args.ts';
-import { createEngine, type EngineDeps } from './engine.ts';
-import { createFinder } from './finder.ts';
+import { createEngine, type Engine } from './engine.ts';
 import { outsideIntent } from './intent-envelope.ts';
 import { interpret, refuse } from './interpret.ts';
+import { createJudge, type JudgeOptions } from './judge.ts';
 import { paramOf } from './mcp-methods.ts';
 import type { ActionModel } from './model.ts';
 import type { AuthorizationRequest, Pdp } from './pdp.ts';
@@ -18,38 +18,35 @@ import { type Candidates, createSlices } from './slices.ts';
 import { decideWithStepUp } from './step-up.ts';
 import { createVisibility } from './visible-tools.ts';
 
+export type PdpDeps = { readonly engine?: Engine; readonly judge?: JudgeOptions };
+
 /**
  * Parses and validates policies and starts an engine for them. Throws `ERR_POLICY_INVALID`,
  * `ERR_CATALOGUE_INVALID` or `ERR_PDP_SELF_TEST`.
  */
 export function createPdp(
   input: { catalogue: Catalogue; policies: readonly PolicySource[] },
-  deps?: EngineDeps,
+  deps?: PdpDeps,
 ): Pdp {
-  const set = parsePolicySet(input.policies, input.catalogue, deps?.load);
+  const set = parsePolicySet(input.policies, input.catalogue);
   if (!set.ok) throw policyError(set.error);
   return createPdpFor(set.value, deps);
 }
 
 /** As `createPdp`, for policies that were parsed. */
-export function createPdpFor({ policies, model, revision }: PolicySet, deps?: EngineDeps): Pdp {
+export function createPdpFor({ policies, model, revision }: PolicySet, deps?: PdpDeps): Pdp {
   const slices = createSlices(policies, model);
-  const find = createFinder(createEngine(deps));
+  const judge = createJudge(deps?.engine ?? createEngine(), deps?.judge);
 
   function decideLink(candidates: Candidates, input: ContextInput): Permit | Forbid {
     if (!candidates.hasPermit) {
       return refuse('not_permitted', revision, 'no permit is about this run, action and resource');
     }
-    const satisfied: Policy[] = [];
-    const errors: string[] = [];
-    for (const slice of candidates.slices) {
-      const found = find(slice, input);
-      if ('kind' in found) return refuse('pdp_failed', revision, found.detail);
-      satisfied.push(...found.satisfied);
-      errors.push(...found.errors);
-    }
+    const found = judge(candidates, input);
+    if ('kind' in found) return refuse('pdp_failed', revision, found.detail);
+    const { errors } = found;
     if (errors.length > 0 && isGarbled(input)) return refuse('unreadable', revision, errors.join('; '));
-    return interpret({ satisfied, errors }, revision, input.request.approval !== undefined);
+    return interpret(found, revision, input.request.approval !== undefined);
   }
 
   function decideAction(

@@ -55,7 +55,7 @@ const DEPS: EngineDeps = { load: loadCedar, defer: (task) => setTimeout(task, SP
 const SPARE_DELAY = 250;
 
 /** Preparsed policies an instance may hold; each takes about 1.5 KB that wasm never gives back. */
-const MAX_PREPARSED = 20_000;
+const MAX_PREPARSED = 8_000;
 
 /**
  * An exception that leaves wasm leaks its stack, and after about a thousand of them every call traps. So an

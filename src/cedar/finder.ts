@@ -17,10 +17,11 @@ export type Finder = (slice: Slice, input: ContextInput) => Findings | Failure;
 export function createFinder(engine: Engine): Finder {
   const cache = createLru<Findings>(MAX_CACHED);
   return (slice, input) => {
-    const { query, key } = ask(slice, input);
+    const question = ask(slice, input);
+    const key = question.key();
     const known = cache.get(key);
     if (known !== undefined) return known;
-    const verdict = engine.evaluate(slice.unit, query);
+    const verdict = engine.evaluate(slice.unit, question.query);
     if (verdict.kind === 'failed') return verdict;
     if (verdict.allow !== verdict.reasons.length > 0) {
       return { kind: 'failed', detail: 'the engine contradicts itself' };

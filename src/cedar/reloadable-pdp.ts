@@ -1,12 +1,13 @@
 import { watch } from 'node:fs';
 import { err, ok, type Result } from '../base/index.ts';
 import type { Catalogue } from './catalogue.ts';
-import { createPdpFor } from './create-pdp.ts';
+import { createPdpFor, type PdpDeps } from './create-pdp.ts';
 import type { PolicyRevision } from './decision.ts';
-import type { EngineDeps } from './engine.ts';
+import { createEngine } from './engine.ts';
+import { type PolicyParser, parseInThread } from './parse-in-thread.ts';
 import type { Pdp } from './pdp.ts';
 import { readPolicyFolder } from './policy-folder.ts';
-import { parsePolicySet, policyError } from './policy-set.ts';
+import { type PolicySet, parsePolicySet, policyError } from './policy-set.ts';
 import type { Problem } from './policy-text.ts';
 
 /** The revision now in force, or why the old one still is. */
@@ -34,24 +35,34 @@ export type OpenPdpOptions = {
   readonly onReload?: (result: Reloaded) => void;
   /** How long the folder must be quiet before it is read; 0 does not watch it. Milliseconds. */
   readonly quietMillis?: number;
-  readonly engine?: EngineDeps;
+  /** Told when the compiled evaluator is given up for a revision, because it differs from Cedar. */
+  readonly onMismatch?: (detail: string) => void;
+  /** Where policies are parsed; in a thread of its own by default. */
+  readonly parse?: PolicyParser;
 };
 
 const QUIET_MILLIS = 100;
 
 /**
- * Opens the policies of a folder and follows its changes. Throws what `createPdp` throws.
+ * Opens the policies of a folder and follows its changes. One engine serves all revisions. Throws what
+ * `createPdp` throws.
  */
 export async function openPdp(options: OpenPdpOptions): Promise<ReloadablePdp> {
-  const { folder, onReload, quietMillis = QUIET_MILLIS, engine } = options;
+  const { folder, onReload, quietMillis = QUIET_MILLIS, onMismatch, parse = parseInThread } = options;
   let catalogue = options.catalogue;
-  const first = await load(folder, catalogue, engine);
+  const starting = loadSet(folder, catalogue, options.parse ?? parseAtStart);
+  starting.catch(() => undefined); // awaited below, unless the engine fails first
+  const deps: PdpDeps = { engine: createEngine(), judge: onMismatch === undefined ? {} : { onMismatch } };
+  const load = async (set: ReturnType<typeof loadSet>) => toLoading(await set, deps);
+  const first = await load(starting);
   if (!first.ok) throw policyError(first.error);
   let current = first.value;
   let queue: Promise<unknown> = Promise.resolve();
 
   async function swap(): Promise<Reloaded> {
-    const result = await load(folder, catalogue, engine).catch((error) => err([atFolder(folder, error)]));
+    const result = await load(loadSet(folder, catalogue, parse)).catch((error) => {
+      return err([atFolder(folder, error)]);
+    });
     if (!result.ok) return result;
     current = result.value;
     return ok(current.pdp.revision);
@@ -88,20 +99,33 @@ export async function openPdp(options: OpenPdpOptions): Promise<ReloadablePdp> {
   };
 }
 
+/** Nobody is held up by what is parsed before the first request, and a thread takes 0.2 s to start. Characters. */
+const SMALL = 64 * 1024;
+
+const parseAtStart: PolicyParser = async (sources, catalogue) => {
+  const size = sources.reduce((sum, { text }) => sum + text.length, 0);
+  return size > SMALL ? parseInThread(sources, catalogue) : parsePolicySet(sources, catalogue);
+};
+
 type Loading = { readonly pdp: Pdp; readonly loaded: Loaded };
 
-async function load(
+async function loadSet(
   folder: string,
   catalogue: Catalogue,
-  engine: EngineDeps | undefined,
-): Promise<Result<Loading, readonly Problem[]>> {
+  parse: PolicyParser,
+): Promise<Result<PolicySet, readonly Problem[]>> {
   const sources = await readPolicyFolder(folder);
-  if (!sources.ok) return sources;
-  const set = parsePolicySet(sources.value, catalogue, engine?.load);
+  return sources.ok ? parse(sources.value, catalogue) : sources;
+}
+
+function toLoading(
+  set: Result<PolicySet, readonly Problem[]>,
+  deps: PdpDeps,
+): Result<Loading, readonly Problem[]> {
   if (!set.ok) return set;
   const { revision, policies, warnings } = set.value;
   const ids = policies.map((policy) => policy.id).sort();
-  return ok({ pdp: createPdpFor(set.value, engine), loaded: { revision, policies: ids, warnings } });
+  return ok({ pdp: createPdpFor(set.value, deps), loaded: { revision, policies: ids, warnings } });
 }
 
 /** Calls back once the folder has been quiet for a while after a change, or when it cannot be followed any more. */

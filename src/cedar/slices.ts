@@ -1,9 +1,11 @@
 import type { Run } from '../identity/index.ts';
+import { type CompiledSlice, divide } from './compiled-slice.ts';
 import type { ActionModel, PolicyModel } from './model.ts';
 import type { Policy } from './policy.ts';
 import { createPolicyIndex } from './policy-index.ts';
 import { principalOf } from './principal.ts';
-import { type Pace, paceOf, readsOf } from './reads.ts';
+import { paceOf } from './reads.ts';
+import { readsOfPolicy } from './reads-of-policies.ts';
 import { createSlice, type Slice } from './slice.ts';
 
 /** The policies that can matter for one action, resource and class of principals. */
@@ -13,12 +15,21 @@ export type Candidates = {
   readonly hasPermit: boolean;
   /** Does a forbid match whatever the request says, and no approval lifts it? */
   readonly isForbidden: boolean;
+  /** Those that are decided without the engine. */
+  readonly compiled: CompiledSlice;
+  /** Those that are not, for the engine, split like `slices`. */
+  readonly rest: readonly Slice[];
   /**
-   * Split by how often what they read changes, so that a rule about the run is not asked about again because
-   * an argument differs.
+   * All of them for the engine, split by how often what they read changes, so that a rule about the run is not
+   * asked about again because an argument differs.
    */
   readonly slices: readonly Slice[];
+  /** The compiled ones again for the engine, a few at a time. */
+  readonly shadows: readonly Slice[];
 };
+
+/** Parsing them at their first use takes some 3 ms. */
+const POLICIES_IN_SHADOW = 8;
 
 /** Candidates of a policy set, found when they are first needed. Their number is bounded by what policies name. */
 export type Slices = {
@@ -29,7 +40,6 @@ export type Slices = {
 
 export function createSlices(policies: readonly Policy[], model: PolicyModel): Slices {
   const index = createPolicyIndex(policies);
-  const paces = new Map(policies.map((policy) => [policy, paceOf(readsOf([policy.json]))]));
   const candidates = new Map<ActionModel, Map<string, Candidates>>();
   const classes = new WeakMap<Run, string>();
 
@@ -43,17 +53,32 @@ export function createSlices(policies: readonly Policy[], model: PolicyModel): S
 
   function collect(action: ActionModel, run: Run): Candidates {
     const matching = index.matching(action, principalOf(run).place);
-    const byPace = Map.groupBy(matching, (policy): Pace => paces.get(policy) ?? 'call');
-    let slices: Slice[] | undefined;
+    const slicesOf = (group: readonly Policy[]) => createSlice(model, action, group);
+    const byPace = (group: readonly Policy[]) => {
+      const paces = Map.groupBy(group, (policy) => paceOf(readsOfPolicy(policy)));
+      return [...paces.values()].map(slicesOf);
+    };
+    const division = once(() => divide(model, action, matching));
+    const rest = once(() => byPace(division().rest));
+    const slices = once(() => byPace(matching));
+    const shadows = once(() => inGroupsOf(POLICIES_IN_SHADOW, division().compiled.policies).map(slicesOf));
     return {
       policies: matching,
       hasPermit: matching.some((policy) => policy.effect === 'permit'),
       isForbidden: matching.some(
         (policy) => policy.effect === 'forbid' && policy.isUnconditional && !policy.needsApproval,
       ),
+      get compiled() {
+        return division().compiled;
+      },
+      get rest() {
+        return rest();
+      },
       get slices() {
-        slices ??= [...byPace.values()].map((group) => createSlice(model, action, group));
-        return slices;
+        return slices();
+      },
+      get shadows() {
+        return shadows();
       },
     };
   }
@@ -75,4 +100,17 @@ export function createSlices(policies: readonly Policy[], model: PolicyModel): S
       return found;
     },
   };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
+
+function inGroupsOf<T>(size: number, items: readonly T[]): T[][] {
+  const count = Math.ceil(items.length / size);
+  return Array.from({ length: count }, (_, i) => items.slice(i * size, (i + 1) * size));
 }

@@ -47,6 +47,13 @@ export function createPolicies({ folder, intentLog, log }: PoliciesDeps): Polici
     }
   }
 
+  function onMismatch(detail: string): void {
+    log.error(
+      { revision: pdp?.revision, detail },
+      'evaluators differ: the call is refused, Cedar decides alone',
+    );
+  }
+
   return {
     get revision() {
       return pdp?.revision ?? 'none';
@@ -58,7 +65,7 @@ export function createPolicies({ folder, intentLog, log }: PoliciesDeps): Polici
     visibleTools: (...about) => pdp?.visibleTools(...about) ?? new Set(),
     async load(catalogue) {
       if (pdp === undefined) {
-        pdp = await openPdp({ folder, catalogue, onReload });
+        pdp = await openPdp({ folder, catalogue, onReload, onMismatch });
       } else {
         const result = await pdp.reload(catalogue);
         if (!result.ok) {

@@ -5,6 +5,7 @@ import type { ContextInput } from '../../src/cedar/context.ts';
 import { createPdpFor } from '../../src/cedar/create-pdp.ts';
 import { createEngine, type Engine, type Verdict } from '../../src/cedar/engine.ts';
 import { combine } from '../../src/cedar/interpret.ts';
+import { createJudge, type Judge } from '../../src/cedar/judge.ts';
 import { createModel } from '../../src/cedar/model.ts';
 import type { AuthorizationRequest } from '../../src/cedar/pdp.ts';
 import { parsePolicySet } from '../../src/cedar/policy-set.ts';
@@ -16,8 +17,9 @@ import { CATALOGUE, callerOf, FACTS, methodCall, NOW, runOf, toolCall } from '..
 import { actionOf, contextInput, createPlainCedar } from '../support/plain-cedar.ts';
 import { createRandom, type Random, randomPolicy } from '../support/random-policies.ts';
 
-/** More of them: SALLYPORT_FUZZ_CASES=50000 npx vitest run test/cedar/differential.test.ts */
+/** `npm run test:cedar-fuzz` runs many more, and SALLYPORT_FUZZ_SEED others. */
 const CASES = Number(process.env['SALLYPORT_FUZZ_CASES'] ?? 2_400);
+const FIRST_SEED = Number(process.env['SALLYPORT_FUZZ_SEED'] ?? 1);
 const CASES_PER_SET = 150;
 /** About half of them are valid. Small sets read little, so that much is left out of their slices. */
 const CANDIDATES_PER_SET = [6, 12, 80];
@@ -112,35 +114,64 @@ function evaluate(engine: Engine, candidates: Candidates, input: ContextInput): 
   });
 }
 
-describe('slicing', () => {
-  it('gives the decision, the reasons and the errors of plain Cedar', () => {
+/** The same, by the compiled evaluator and without its checks on itself. */
+function judgeAlone(judge: Judge, candidates: Candidates, input: ContextInput): Verdict {
+  const found = judge(candidates, input);
+  return 'kind' in found ? found : combine(found);
+}
+
+const NEVER = { sampling: { first: 0, choose: () => false } };
+const ALWAYS = { sampling: { first: 0, choose: () => true } };
+
+describe('a decision', () => {
+  it('sliced and compiled has the outcome, the reasons and the errors of plain Cedar', () => {
     const tally = { allow: 0, deny: 0, errors: 0, permits: 0 };
-    for (let seed = 1; seed * CASES_PER_SET <= CASES; seed++) {
+    const policies = { all: 0, compiled: 0 };
+    let handedBack = 0;
+    for (let set = 0; set * CASES_PER_SET < CASES; set++) {
+      const seed = FIRST_SEED + set;
       const random = createRandom(seed);
       const texts = randomSet(random);
       const plain = createPlainCedar(model, texts);
-      const set = parsePolicySet([{ file: 'fuzz.cedar', text: Object.values(texts).join('\n') }], CATALOGUE);
-      if (!set.ok) throw new Error(JSON.stringify(set.error));
-      const slices = createSlices(set.value.policies, set.value.model);
+      const parsed = parsePolicySet(
+        [{ file: 'fuzz.cedar', text: Object.values(texts).join('\n') }],
+        CATALOGUE,
+      );
+      if (!parsed.ok) throw new Error(JSON.stringify(parsed.error));
+      const slices = createSlices(parsed.value.policies, parsed.value.model);
       const engine = createEngine();
-      const pdp = createPdpFor(set.value);
+      const judge = createJudge(engine, NEVER);
+      const mismatches: string[] = [];
+      const onMismatch = (detail: string) => mismatches.push(detail);
+      const pdp = createPdpFor(parsed.value, { judge: { ...ALWAYS, onMismatch } });
       for (let i = 0; i < CASES_PER_SET; i++) {
+        const where = `seed ${seed}, case ${i}`;
         const request = randomRequest(random);
-        const action = actionOf(set.value.model, request);
+        const action = actionOf(parsed.value.model, request);
         const candidates = slices.find(action, request.caller.chain[0]);
-        const sliced = evaluate(engine, candidates, contextInput(request, action));
+        const input = contextInput(request, action);
         const expected = plain(request);
-        if (expected.kind === 'failed') throw new Error(`seed ${seed}, case ${i}: ${expected.detail}`);
-        expect(sliced, `seed ${seed}, case ${i}`).toEqual(expected);
+        if (expected.kind === 'failed') throw new Error(`${where}: ${expected.detail}`);
+        expect(evaluate(engine, candidates, input), `sliced, ${where}`).toEqual(expected);
+        expect(judgeAlone(judge, candidates, input), `compiled, ${where}`).toEqual(expected);
+        if (candidates.compiled.evaluate(input) === undefined) handedBack++;
+        policies.all += candidates.policies.length;
+        policies.compiled += candidates.compiled.policies.length;
         const { effect } = pdp.decide(request);
         const isPermitted = expected.allow && expected.errors.length === 0;
-        expect(effect, `seed ${seed}, case ${i}`).toBe(isPermitted ? 'permit' : 'forbid');
+        expect(effect, where).toBe(isPermitted ? 'permit' : 'forbid');
         tally[expected.allow ? 'allow' : 'deny']++;
         if (expected.errors.length > 0) tally.errors++;
         if (isPermitted) tally.permits++;
       }
+      expect(mismatches).toEqual([]);
     }
-    // The cases must be worth something: all outcomes occur, none of them rarely.
+    // The cases must be worth something: all outcomes occur, none of them rarely, and most are compiled.
     expect(Math.min(tally.allow, tally.deny, tally.errors, tally.permits)).toBeGreaterThan(CASES / 20);
-  }, 600_000);
+    expect(policies.compiled / policies.all).toBeGreaterThan(0.8);
+    expect(policies.compiled).toBeLessThan(policies.all);
+    expect(handedBack).toBeLessThan(CASES / 10);
+    if (CASES > 10_000)
+      process.stdout.write(`${CASES} cases: ${JSON.stringify({ ...tally, policies, handedBack })}\n`);
+  }, 3_600_000);
 });

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type Cedar, loadCedar } from '../../src/cedar/cedar-wasm.ts';
 import { createEngine, type Engine, type Query, type Unit } from '../../src/cedar/engine.ts';
 import { createPdp } from '../../src/cedar/index.ts';
+import { type Evaluator, proveEvaluator } from '../../src/cedar/self-test.ts';
 import { CATALOGUE } from '../support/cedar-fixtures.ts';
 
 const USER = { type: 'T::U', id: 'u' };
@@ -158,7 +159,7 @@ describe('the engine', () => {
     });
     const engine = createEngine({ load, defer: () => undefined });
     const policies = Object.fromEntries(
-      Array.from({ length: 6_000 }, (_, i) => [`p${i}`, UNIT.policies['open'] ?? '']),
+      Array.from({ length: 2_500 }, (_, i) => [`p${i}`, UNIT.policies['open'] ?? '']),
     );
     for (const id of ['a', 'b', 'c', 'd']) {
       expect(engine.evaluate({ ...UNIT, id, policies }, asking('open'))).toMatchObject({ allow: true });
@@ -178,6 +179,15 @@ function lying(
   };
   return (): Engine => createEngine({ load, defer: () => undefined });
 }
+
+/** What an evaluator must say in the self-test. */
+const RIGHT = new Map<number | string, string>([
+  [1, 'allow:allows:'],
+  [2, 'deny:refuses:'],
+  [0, 'deny::'],
+  [3, 'allow:allows:errs'],
+  ['1', 'failure'],
+]);
 
 describe('the self-test', () => {
   it.each<[string, ReturnType<typeof lying>]>([
@@ -224,14 +234,31 @@ describe('the self-test', () => {
     expect(start).toThrow(expect.objectContaining({ code: 'ERR_PDP_SELF_TEST' }));
   });
 
+  it.each<[string, Evaluator]>([
+    ['permits everything', () => 'allow:allows:'],
+    ['refuses everything', () => 'deny::'],
+    ['hides errors', (n) => (n === 3 ? 'allow:allows:' : (RIGHT.get(n) ?? ''))],
+    ['takes values of the wrong type', (n) => (n === '1' ? 'allow:allows:' : (RIGHT.get(n) ?? ''))],
+    [
+      'throws',
+      () => {
+        throw new Error('broken');
+      },
+    ],
+  ])('does not open a gate whose compiled evaluator %s', (_name, evaluate) => {
+    expect(() => proveEvaluator('the compiled evaluator', evaluate)).toThrow(
+      expect.objectContaining({ code: 'ERR_PDP_SELF_TEST' }),
+    );
+    expect(() => proveEvaluator('the compiled evaluator', (n) => RIGHT.get(n) ?? '')).not.toThrow();
+  });
+
   it('stops a PDP from being made', () => {
     const load = (): Cedar => ({
       ...loadCedar(),
       statefulIsAuthorized: () => ({ type: 'failure', errors: [], warnings: [] }),
     });
     const deps = { load, defer: () => undefined };
-    expect(() => createPdp({ catalogue: CATALOGUE, policies: [] }, deps)).toThrow(
-      expect.objectContaining({ code: 'ERR_PDP_SELF_TEST' }),
-    );
+    const start = () => createPdp({ catalogue: CATALOGUE, policies: [] }, { engine: createEngine(deps) });
+    expect(start).toThrow(expect.objectContaining({ code: 'ERR_PDP_SELF_TEST' }));
   });
 });

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { loadCedar } from '../../src/cedar/cedar-wasm.ts';
 import { type OpenPdpOptions, openPdp, type ReloadablePdp, type Reloaded } from '../../src/cedar/index.ts';
+import { parseInThread } from '../../src/cedar/parse-in-thread.ts';
 import {
   CATALOGUE,
   callerOf,
@@ -131,14 +131,15 @@ describe('a reloadable PDP', () => {
     expect(outcome(pdp.decide(toolCall('mail/archive', {})))).toBe('permit');
   });
 
-  it('reports an engine that does not start, and keeps the old one', async () => {
+  it('reports a parser that fails, and keeps the old policies', async () => {
     await write('a.cedar', PERMIT_ALL);
     let broken = false;
-    const load = () => {
-      if (broken) throw new Error('no memory');
-      return loadCedar();
-    };
-    const pdp = await start({ engine: { load, defer: () => undefined } });
+    const pdp = await start({
+      parse: async (...input) => {
+        if (broken) throw new Error('no memory');
+        return parseInThread(...input);
+      },
+    });
     broken = true;
     expect(await pdp.reload()).toMatchObject({ ok: false, error: [{ message: 'no memory' }] });
     expect(search(pdp)).toBe('permit');

@@ -84,7 +84,145 @@ function anywhere(random: Random): string {
     `(if context.intent.hasTask then ${random.pick(TOOL_ENTITIES)} else ${random.pick(TOOL_ENTITIES)}) == resource`,
     'context has run.labels',
     'context has "credential"',
+    ...arithmetic(random),
+    ...times(random),
+    ...collections(random),
   ]);
+}
+
+/** Longs of either sign up to the ends of 64 bits, some of them only reached by computing. */
+const LONGS = [
+  '0',
+  '1',
+  '(-1)',
+  '3',
+  '4294967296',
+  '9007199254740991',
+  '(-9007199254740991)',
+  '9007199254740993',
+  '9223372036854775807',
+  '(-9223372036854775808)',
+  'context.run.calls',
+  'context.run.toolCalls',
+  'context.run.depth',
+];
+
+function long(random: Random, depth: number): string {
+  if (depth === 0 || random.chance(0.4)) return random.pick(LONGS);
+  const sub = () => long(random, depth - 1);
+  switch (random.below(5)) {
+    case 0:
+      return `(${sub()} + ${sub()})`;
+    case 1:
+      return `(${sub()} - ${sub()})`;
+    case 2:
+      return `(${sub()} * ${sub()})`;
+    case 3:
+      return `(-${sub()})`;
+    default:
+      return `(if context.run.denials > 0 then ${sub()} else ${sub()})`;
+  }
+}
+
+const COMPARISONS = ['<', '<=', '>', '>=', '==', '!='];
+
+function arithmetic(random: Random): string[] {
+  return [
+    `${long(random, 3)} ${random.pick(COMPARISONS)} ${long(random, 2)}`,
+    `[${long(random, 1)}, ${long(random, 1)}, 1].contains(${long(random, 2)})`,
+    `${random.pick(DECIMALS)}.${random.pick(DECIMAL_METHODS)}(${random.pick(DECIMALS)})`,
+    `${random.pick(DECIMALS)} ${random.pick(['==', '!='])} ${random.pick(DECIMALS)}`,
+  ];
+}
+
+const DECIMALS = ['1.0', '1.00', '-0.0', '0.0', '-1.5', '922337203685477.5807', '-922337203685477.5808'].map(
+  (text) => `decimal("${text}")`,
+);
+const DECIMAL_METHODS = ['lessThan', 'lessThanOrEqual', 'greaterThan', 'greaterThanOrEqual'];
+
+const TIMES = [
+  'context.now',
+  'datetime("2026-01-03")',
+  'datetime("2026-01-03T10:30:00Z")',
+  'datetime("1969-12-31T23:59:59.999Z")',
+  'datetime("0000-01-01")',
+  'datetime("9999-12-31T23:59:59.999Z")',
+  'datetime("2026-01-03T12:30:00+0200")',
+];
+const DURATIONS = ['1d2h3m4s5ms', '-1d', '0ms', '36h', '9223372036854775807ms', '-9007199254740993ms'].map(
+  (text) => `duration("${text}")`,
+);
+const UNITS = ['toMilliseconds', 'toSeconds', 'toMinutes', 'toHours', 'toDays'];
+
+function times(random: Random): string[] {
+  const time = () => {
+    return random.pick([
+      random.pick(TIMES),
+      `${random.pick(TIMES)}.offset(${random.pick(DURATIONS)})`,
+      `${random.pick(TIMES)}.toDate()`,
+    ]);
+  };
+  const duration = () => {
+    return random.pick([random.pick(DURATIONS), `${time()}.durationSince(${time()})`, `${time()}.toTime()`]);
+  };
+  return [
+    `${time()} ${random.pick(COMPARISONS)} ${time()}`,
+    `${duration()} ${random.pick(COMPARISONS)} ${duration()}`,
+    `${duration()}.${random.pick(UNITS)}() ${random.pick(COMPARISONS)} ${long(random, 1)}`,
+    `[${time()}, ${time()}].contains(${time()})`,
+  ];
+}
+
+const SETS = [
+  'context.run.labels',
+  `[${LABELS.join(', ')}]`,
+  `[${LABELS[0]}, ${LABELS[0]}]`,
+  `[${LABELS[1]}]`,
+  `(if context.intent.hasTask then context.run.labels else [${LABELS[2]}])`,
+];
+
+const RECORDS = [
+  'context.run',
+  '{depth: context.run.depth, calls: context.run.calls}',
+  '{calls: context.run.calls, depth: 0 + context.run.depth}',
+  '{"__proto__": context.run.calls, constructor: 1}',
+  '{"toString": 1, "__proto__": 1}',
+];
+
+const PATTERNS = [
+  '*',
+  '',
+  'call*',
+  '*token',
+  'c*l*-*n',
+  '*\\**',
+  '**',
+  'call-token',
+  '*é😀*',
+  'CALL*',
+  '*-*-*',
+];
+const STRINGS = ['context.credential', 'context.pop', '"é😀"', '"a*b"', '"c-l-n"', '""', '"call-token\\0"'];
+
+function collections(random: Random): string[] {
+  const set = () => random.pick(SETS);
+  const method = random.pick(['containsAll', 'containsAny']);
+  return [
+    `${set()}.${method}(${set()})`,
+    `${set()} ${random.pick(['==', '!='])} ${set()}`,
+    `[${set()}, ${set()}].contains(${set()})`,
+    `[${set()}] == [${set()}, ${set()}]`,
+    `${random.pick(RECORDS)} ${random.pick(['==', '!='])} ${random.pick(RECORDS)}`,
+    `[${random.pick(RECORDS)}].contains(${random.pick(RECORDS)})`,
+    `{"__proto__": context.run.calls, "hasOwnProperty": 1}["__proto__"] == ${random.below(3)}`,
+    `${random.pick(STRINGS)} like "${random.pick(PATTERNS)}"`,
+    `${random.pick(STRINGS)} ${random.pick(['==', '!='])} ${random.pick(STRINGS)}`,
+    `(if ${random.pick(STRINGS)} like "${random.pick(PATTERNS)}" then principal else principal) in ${random.pick(AGENTS)}`,
+    `(if context.intent.hasTask then resource else resource) is Sallyport::Tool`,
+    `principal in [${random.pick(AGENTS)}, ${random.pick(AGENTS)}]`,
+    `${random.pick(AGENTS)} in ${random.pick(AGENTS)}`,
+    `${FIXED_RUN}.owner == principal.owner`,
+  ];
 }
 
 const ARG_INFO = [

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { Clock, IdSource, UpstreamName } from '../base/index.ts';
+import { type Clock, digestJson, type IdSource, type UpstreamName } from '../base/index.ts';
 import { createProvenanceSecret, openProvenance, type RunHistory } from '../cedar/index.ts';
 import {
   gatewayResource,
@@ -146,10 +146,18 @@ function wireRechecks(
   pinning: PinDeps,
   now: Clock,
 ): Rechecks {
+  const seen = new Map<UpstreamName, string>();
   return createRechecks({
     async compare(name) {
       const port = upstreams.get(name);
-      if (port !== undefined) await takeDescription(port, await askUpstream(port, pinning), pinning);
+      if (port === undefined) return false;
+      const description = await askUpstream(port, pinning);
+      await takeDescription(port, description, pinning);
+      const { tools, instructions = null } = description;
+      const digest = digestJson({ tools, instructions });
+      const isNew = seen.get(name) !== digest;
+      seen.set(name, digest);
+      return isNew;
     },
     now,
     log: pinning.log,

@@ -8,7 +8,8 @@ import {
   handleAggregate,
   type OwnAnswer,
 } from './aggregate/index.ts';
-import { type CallDeps, handleCall, type Inbound, refusalToWire } from './call/index.ts';
+import { type BridgeDeps, handleInEra } from './bridge/index.ts';
+import { type CallDeps, type Inbound, refusalToWire } from './call/index.ts';
 import { type AdmitRefusal, agentGone, checkSite, writeAnswer } from './mcp/index.ts';
 import { oauthRoutes } from './oauth/index.ts';
 
@@ -16,6 +17,7 @@ import { oauthRoutes } from './oauth/index.ts';
 export type AgentPlaneDeps = {
   readonly call: CallDeps;
   readonly aggregate: AggregateDeps;
+  readonly bridge: BridgeDeps;
   readonly authority: AuthorityDeps;
   readonly ids: IdSource;
   /** External base URL, from configuration; never taken from a request. */
@@ -159,7 +161,7 @@ function answerOwn({ status, text, session }: OwnAnswer, reply: FastifyReply): F
 async function decideAndForward(inbound: Inbound, deps: AgentPlaneDeps): Promise<AggregateResult> {
   try {
     if (inbound.upstream === AGGREGATE) return await handleAggregate(inbound, deps.aggregate);
-    return await handleCall(inbound, deps.call);
+    return await handleInEra(inbound, deps.bridge);
   } catch (error) {
     deps.call.log.error({ err: error, call: inbound.call }, 'call refused because the gateway failed');
     return { kind: 'refused', call: inbound.call, refusal: { step: 'unavailable' } };

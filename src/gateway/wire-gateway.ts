@@ -13,6 +13,7 @@ import {
 import type { IntentLog } from '../intent-log/index.ts';
 import { AGGREGATE, type AggregateSessions, createAggregateSessions } from './aggregate/index.ts';
 import { type Authority, createAuthority } from './authority.ts';
+import { type BridgeDeps, createBridgeState, createEras } from './bridge/index.ts';
 import {
   type CallDeps,
   createInFlight,
@@ -56,6 +57,7 @@ export type WiredGateway = {
   readonly policies: Policies;
   readonly pinning: PinDeps;
   readonly aggregateSessions: AggregateSessions;
+  readonly bridge: BridgeDeps;
 };
 
 /** Throws `ERR_CONFIG_INVALID` and `ERR_CATALOGUE_INVALID`. */
@@ -64,6 +66,7 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
   const publicUrl = publicUrlOf(config);
   const sessions = createSessions({ now });
   const aggregateSessions = createAggregateSessions();
+  const state = createBridgeState();
   const inFlight = createInFlight();
   const tasks = createTasks();
   const upstreams = openUpstreams(config, { now, log });
@@ -85,6 +88,7 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
         sessions.end(run);
         aggregateSessions.end(run);
         tasks.end(run);
+        state.end(run);
       },
     },
     history,
@@ -130,7 +134,8 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
     now,
     log,
   };
-  return { call, authority, journal, policies, pinning, aggregateSessions };
+  const bridge = { call, ids: ports.ids, eras: createEras({ ownCalls, now, log }), state };
+  return { call, authority, journal, policies, pinning, aggregateSessions, bridge };
 }
 
 function letGo(

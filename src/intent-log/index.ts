@@ -51,6 +51,7 @@ export {
   type BootRecord,
   type Commitment,
   type DecisionEntry,
+  type BridgeEntry,
   type EarlyRefusal,
   type IntentRecord,
   type LogRecord,

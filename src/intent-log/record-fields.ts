@@ -1,6 +1,7 @@
 import type {
   Actor,
   BootRecord,
+  BridgeEntry,
   Commitment,
   DecisionEntry,
   EarlyRefusal,
@@ -86,6 +87,15 @@ const decision = fields<DecisionEntry>({
 
 const early = fields<EarlyRefusal>({ reason: 'string', detail: optional('string') });
 
+const bridge = fields<BridgeEntry>({
+  from: 'string',
+  to: 'string',
+  method: 'string',
+  call: 'string',
+  first: optional('string'),
+  input: optional(commitment),
+});
+
 /** The fields of every record type after the envelope, in stored order. docs/log-format.md lists the same. */
 export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]>> = {
   boot: fields<BootRecord>({ type: 'string', version: 'string', config: 'string' }),
@@ -132,6 +142,7 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     provenance: optional('json'),
     rpcId: optional('rpcId'),
     traceparent: optional('string'),
+    bridge: optional(bridge),
   }),
   outcome: fields<OutcomeRecord>({
     type: 'string',
@@ -162,6 +173,7 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     proof: optional('string'),
     rpcId: optional('rpcId'),
     micros: 'integer',
+    bridge: optional(bridge),
   }),
   'policyset.load': fields<PolicyLoadRecord>({ type: 'string', revision: 'string', policies: 'strings' }),
   'toolset.pin': fields<ToolPinRecord>({

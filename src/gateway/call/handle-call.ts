@@ -1,6 +1,6 @@
 import { err, ok, type Result } from '../../base/index.ts';
 import { authenticate, type Caller } from '../../identity/index.ts';
-import type { Receipt } from '../../intent-log/index.ts';
+import type { BridgeEntry, Receipt } from '../../intent-log/index.ts';
 import { type Admitted, admitRequest } from '../mcp/index.ts';
 import type { CallResult, Inbound } from './call.ts';
 import { decide } from './decide.ts';
@@ -36,6 +36,8 @@ export type KnownRequest = {
   readonly inbound: Inbound;
   readonly admitted: Admitted;
   readonly caller: Caller;
+  /** Set when `admitted` is a translation of what the client sent. */
+  readonly bridge?: BridgeEntry;
 };
 
 /** STEPS 1 and 2. The error is a refusal that is in the log already. */

@@ -1,9 +1,9 @@
-import { isJsonObject } from '../../base/index.ts';
+import { isJsonObject, type JsonObject } from '../../base/index.ts';
 import { type Era, eraOf, isModernRevision, META, metaOf } from '../upstream/index.ts';
 import { fieldOf, type Headers, isPrintable } from './admit-http.ts';
 import type { AgentMessage } from './admit-message.ts';
 import type { AdmitReason, AdmitRefusal } from './admit-refusal.ts';
-import { decodeHeaderValue } from './header-value.ts';
+import { decodeHeaderValue, encodeHeaderValue } from './header-value.ts';
 
 /** Where the body holds what `Mcp-Name` repeats (2026-07-28 § Standard Request Headers; tasks extension). */
 const NAME_SOURCES: ReadonlyMap<string, string> = new Map([
@@ -14,6 +14,13 @@ const NAME_SOURCES: ReadonlyMap<string, string> = new Map([
   ['tasks/update', 'taskId'],
   ['tasks/cancel', 'taskId'],
 ]);
+
+/** What `Mcp-Name` has to repeat for a message; undefined where the header has no place. */
+export function nameHeaderOf(method: string, params: JsonObject): string | undefined {
+  const source = NAME_SOURCES.get(method);
+  const value = source === undefined ? undefined : params[source];
+  return typeof value === 'string' ? encodeHeaderValue(value) : undefined;
+}
 
 /** The era of a message and the MCP headers that were compared with it and may go on. */
 export type Agreement = { readonly era: Era; readonly mcpHeaders: Readonly<Record<string, string>> };

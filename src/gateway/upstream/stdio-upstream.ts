@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, isJsonObject, type RunId, type UpstreamName } from '../../base/index.ts';
-import { describeServer } from './describe.ts';
+import { type DescribeSend, describeServer, discoverModern } from './describe.ts';
 import { type Era, eraOf, isRpcId, META, metaOf, RPC_ERROR, rpcError } from './protocol.ts';
 import { createRedact, type Redact } from './redact-words.ts';
 import type { ChildCommand, ChildTimes } from './stdio-child.ts';
@@ -8,6 +8,7 @@ import { type StdioLog, StdioSession } from './stdio-session.ts';
 import {
   type Answer,
   type Outgoing,
+  type Spoken,
   type Upstream,
   type UpstreamDescription,
   UpstreamError,
@@ -72,6 +73,7 @@ class StdioUpstream implements Upstream {
   readonly #redact: Redact;
   /** What `server/discover` was last seen to offer. */
   #revisions: readonly string[] | undefined;
+  #spoken: Spoken = {};
 
   constructor(options: StdioUpstreamOptions, deps: StdioUpstreamDeps) {
     this.name = options.name;
@@ -102,11 +104,26 @@ class StdioUpstream implements Upstream {
   }
 
   async describe(): Promise<UpstreamDescription> {
+    const description = await this.#askOnce('legacy', describeServer);
+    this.#spoken = { ...this.#spoken, ...description.spoken };
+    return description;
+  }
+
+  /** Of a child of its own: many servers settle for an era with the first message they get. */
+  async discover(): Promise<void> {
+    this.#spoken = { ...this.#spoken, modern: await this.#askOnce('modern', discoverModern) };
+  }
+
+  get spoken(): Spoken {
+    return this.#spoken;
+  }
+
+  async #askOnce<T>(era: Era, ask: (send: DescribeSend, signal: AbortSignal) => Promise<T>): Promise<T> {
     const signal = AbortSignal.timeout(this.#options.timeoutMs);
     let detail: string | undefined;
-    const session = this.#spawn('legacy', (reason) => (detail = reason));
+    const session = this.#spawn(era, (reason) => (detail = reason));
     try {
-      return await describeServer((sending) => session.send({ ...sending, signal }), signal);
+      return await ask((sending) => session.send({ ...sending, signal }), signal);
     } catch (error) {
       if (detail === undefined) throw error;
       throw new UpstreamError(

@@ -30,18 +30,19 @@ export async function connectV1(
   });
 }
 
-/** A client of the new packages that insists on one era. */
+/** A client of the new packages that insists on one era; `auto` does not. */
 export async function connectV2(
   run: AgentRun,
   upstream: string,
-  era: 'legacy' | 'modern',
+  era: 'legacy' | 'modern' | 'auto',
   prepare: (client: ClientV2) => void = () => undefined,
   options: ClientOptions = {},
 ): Promise<ClientV2 & AsyncDisposable> {
-  const mode = era === 'legacy' ? 'legacy' : { pin: '2026-07-28' };
+  const mode = era === 'modern' ? { pin: '2026-07-28' } : era;
   const client = new ClientV2(INFO, { capabilities: ALL, versionNegotiation: { mode }, ...options });
   prepare(client);
-  const transport = new TransportV2(new URL(run.mcpUrl(upstream)), { fetch: run.fetch });
+  const requestInit = era === 'modern' ? { headers: { 'sallyport-bridge': '2026-07-28' } } : {};
+  const transport = new TransportV2(new URL(run.mcpUrl(upstream)), { fetch: run.fetch, requestInit });
   await client.connect(transport);
   return Object.assign(client, {
     async [Symbol.asyncDispose]() {

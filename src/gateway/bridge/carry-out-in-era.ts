@@ -1,8 +1,19 @@
 import { parseUpstreamName } from '../../base/index.ts';
-import { type CallResult, carryOut, type Inbound, identify, type KnownRequest } from '../call/index.ts';
+import {
+  type CallResult,
+  carryOut,
+  type Inbound,
+  identify,
+  type KnownRequest,
+  refuse,
+} from '../call/index.ts';
+import { MODERN_REVISION } from '../upstream/index.ts';
 import type { BridgeDeps } from './deps.ts';
 import { fromLegacy } from './from-legacy.ts';
 import { fromModern } from './from-modern.ts';
+
+/** Says of a client that it speaks the revision in it, and no older one. */
+const INSISTS = 'sallyport-bridge';
 
 /** As `handleCall`, for agents and upstreams of different eras. */
 export async function handleInEra(inbound: Inbound, deps: BridgeDeps): Promise<CallResult> {
@@ -24,6 +35,22 @@ export function carryOutInEra(request: KnownRequest, deps: BridgeDeps): Promise<
   if (needed === undefined) return carryOut(request, deps.call);
   return needed.then((revision) => {
     if (revision === undefined) return carryOut(request, deps.call);
-    return era === 'legacy' ? fromLegacy(request, port, revision, deps) : fromModern(request, port, deps);
+    if (era === 'legacy') return fromLegacy(request, port, revision, deps);
+    const requested = offered(request);
+    if (requested === undefined) return fromModern(request, port, deps);
+    const refusal = { reason: 'other_revision', requested, supported: revision } as const;
+    return refuse(request, { step: 'resolve', refusal }, deps.call);
   });
+}
+
+/**
+ * The revision that a client offers to speak and can take back. `server/discover` is how clients of both eras find
+ * out: what the bridge would lose they must not lose, so they hear what the upstream speaks. Only who says that it
+ * speaks nothing older, or sends other requests of the newer era without asking, is translated for.
+ */
+function offered({ admitted, inbound: { headers } }: KnownRequest): string | undefined {
+  if (admitted.leg !== 'POST' || admitted.kind !== 'request' || admitted.method !== 'server/discover')
+    return undefined;
+  const revision = admitted.mcpHeaders['mcp-protocol-version'] ?? MODERN_REVISION;
+  return headers[INSISTS] === revision ? undefined : revision;
 }

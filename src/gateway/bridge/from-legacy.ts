@@ -43,6 +43,8 @@ export async function fromLegacy(
     return refuse(request, { step: 'resolve', refusal: { reason: 'unknown_session' } }, deps.call);
   }
   if (session === undefined) {
+    // Such servers say best themselves that they have no use for it.
+    if (admitted.leg !== 'POST') return carryOut(request, deps.call);
     return refuseUnbridged(
       request,
       'without initialize and Mcp-Session-Id there is nothing to translate by',

@@ -4,10 +4,11 @@ import { checkParamHeaders } from '../mcp/index.ts';
 import { META, RPC_ERROR, rpcError } from '../upstream/index.ts';
 import { carryOutHere, refusalMessage, refuseParams, refuseUnbridged, written } from './carry-out.ts';
 import type { BridgeDeps } from './deps.ts';
-import { LegacyCall, sameness } from './legacy-call.ts';
+import { LegacyCall } from './legacy-call.ts';
 import { forgetLink, linkFor, requireLevel, revisionOf } from './link.ts';
 import { listenAtLegacy } from './listen-at-legacy.ts';
 import { FROM_MODERN, mappingOf } from './mapping.ts';
+import { sameness } from './retold.ts';
 import type { HeldRound, Link, Round } from './state.ts';
 import { modernStatusOf, type PostRequest } from './translate.ts';
 

@@ -1,18 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import {
-  digestJson,
-  isJsonObject,
-  type JsonObject,
-  type JsonValue,
-  type UpstreamName,
-} from '../../base/index.ts';
+import type { JsonObject, UpstreamName } from '../../base/index.ts';
 import type { BridgeEntry } from '../../intent-log/index.ts';
 import { type CallResult, carryOut, type KnownRequest } from '../call/index.ts';
+import type { Admitted } from '../mcp/index.ts';
 import {
   isRpcId,
   type JsonRpcMessage,
   kindOfMessage,
-  metaOf,
   type RpcId,
   rpcError,
   type StreamEvent,
@@ -20,17 +14,21 @@ import {
 } from '../upstream/index.ts';
 import { type Answered, ask, carryOutMore, type Refused, refusalMessage } from './carry-out.ts';
 import { type BridgeDeps, ROUND_MS } from './deps.ts';
-import { isLoudEnough, levelOf, revisionOf } from './link.ts';
+import { followAnswer } from './follow-answer.ts';
+import { revisionOf } from './link.ts';
 import { INTERRUPTIBLE, QUESTIONS } from './mapping.ts';
 import { MessageQueue } from './message-queue.ts';
+import { sameness, toModernNotification, toModernParams, withOwnToken } from './retold.ts';
 import { answerItself, type LinkUse, openSessionStream, placeOfLink, responseIn } from './session-stream.ts';
 import type { Link, LinkedCall, Round, WaitingCall } from './state.ts';
-import { legacyNotification, legacyRequest, type PostRequest, toModernResponse } from './translate.ts';
+import { legacyNotification, legacyRequest, placeOf, toModernResponse } from './translate.ts';
 
 /** Key of the one input request of a round. */
 const KEY = 'question';
 const MAX_INCOMING = 64;
 const GONE = 'the client went away';
+/** The end of a call that was polled in vain; where its response came, that was its end. */
+const NO_RESPONSE = new UpstreamError({ reason: 'broken_off', detail: 'polled, and no response came' });
 
 /** `undefined` for what was kept back. */
 type Heard = IteratorResult<JsonRpcMessage | undefined>;
@@ -49,7 +47,10 @@ export class LegacyCall implements WaitingCall, LinkedCall {
   readonly #link: Link;
   readonly #asked: Round;
   readonly #abandon = new AbortController();
-  #relayed: Answered['relayed'] | undefined;
+  /** What is read of the answer now. */
+  #answered: Answered | undefined;
+  /** The first answer, once the server wants to be polled for the rest: it has the outcome of the call. */
+  #polled: Answered | undefined;
   #answer: AsyncGenerator<JsonRpcMessage | undefined> | undefined;
   /** What is awaited and was not there when something else was. */
   #pendingAnswer: Promise<Heard> | undefined;
@@ -86,9 +87,10 @@ export class LegacyCall implements WaitingCall, LinkedCall {
 
   /** The response, when the upstream gave it at once and asked nothing. */
   async whole(): Promise<JsonRpcMessage | undefined> {
-    const body = this.#relayed?.answer.body;
+    const { relayed } = this.#answered ?? {};
+    const body = relayed?.answer.body;
     if (body?.kind !== 'message') return undefined;
-    const released = await this.#relayed?.release(body.message);
+    const released = await relayed?.release(body.message);
     await this.#finish();
     return released === undefined ? undefined : this.#toResponse(released, this.#asked);
   }
@@ -132,11 +134,11 @@ export class LegacyCall implements WaitingCall, LinkedCall {
     const [run] = this.#asked.request.caller.chain;
     const { held } = this.#deps.state;
     if (this.#requestState !== undefined) clearTimeout(held.take(run.id, this.#requestState)?.expiry);
-    const { log } = this.#deps.call;
-    this.#withdraw(why).catch((error: unknown) =>
-      log.error({ err: error, call: this.first }, 'bridged call not withdrawn'),
-    );
+    this.#withdraw(why).catch(this.#onLost);
   }
+
+  readonly #onLost = (error: unknown): void =>
+    this.#deps.call.log.error({ err: error, call: this.first }, 'bridged call not withdrawn');
 
   async #send(): Promise<Refused | undefined> {
     const { request, admitted } = this.#asked;
@@ -160,7 +162,7 @@ export class LegacyCall implements WaitingCall, LinkedCall {
       this.#over();
       return result;
     }
-    this.#relayed = result.relayed;
+    this.#answered = result;
     if (this.#isOver) await this.#end(new UpstreamError({ reason: 'cancelled', detail: GONE }));
     return undefined;
   }
@@ -168,14 +170,32 @@ export class LegacyCall implements WaitingCall, LinkedCall {
   async *#answerAfter(sent: Promise<Refused | undefined>): AsyncGenerator<JsonRpcMessage | undefined> {
     const refused = await sent;
     if (refused !== undefined) yield refusalMessage(refused, this.first);
-    const relayed = this.#relayed;
-    if (relayed === undefined) return;
-    const { body } = relayed.answer;
-    if (body.kind === 'message') yield relayed.release(body.message);
-    if (body.kind !== 'stream') return;
-    for await (const { message } of body.events) {
-      yield message === undefined ? undefined : relayed.release(message);
+    if (this.#answered === undefined) return;
+    const { request } = this.#asked;
+    const watch = this.#deps.call.inFlight.enter(request.caller.chain, this.#abandon.signal);
+    try {
+      yield* followAnswer(this.#answered, {
+        id: this.first,
+        resume: (lastEventId, signal) => this.#resume(lastEventId, signal),
+        onTurn: (answered) => this.#turnTo(answered),
+        signal: watch.signal,
+        silenceMs: this.#deps.roundMs ?? ROUND_MS,
+      });
+    } finally {
+      watch.leave();
     }
+  }
+
+  #turnTo(answered: Answered | undefined): void {
+    this.#polled ??= this.#answered;
+    this.#answered = answered;
+    if (this.#isOver) this.#end(new UpstreamError({ reason: 'cancelled', detail: GONE })).catch(this.#onLost);
+  }
+
+  #resume(lastEventId: string, signal: AbortSignal): Promise<CallResult> {
+    const bridge = { ...this.#entry(this.#asked), first: this.first };
+    const get: Admitted = { leg: 'GET', lastEventId, ...placeOf(placeOfLink(this.#link)) };
+    return carryOutMore(this.#asked.request, get, bridge, this.#deps, signal);
   }
 
   /** The next message that is about the call, wherever the server says it. */
@@ -244,8 +264,10 @@ export class LegacyCall implements WaitingCall, LinkedCall {
       const bridge = { ...this.#entry(this.#asked), first: this.first };
       if (!signal.aborted) await ask(request, told, bridge, this.#deps);
     } finally {
+      const cancelled = new UpstreamError({ reason: 'cancelled', detail: why });
+      await this.#polled?.relayed.finish(cancelled);
       this.#abandon.abort(why);
-      await this.#end(new UpstreamError({ reason: 'cancelled', detail: why }));
+      await this.#end(cancelled);
     }
   }
 
@@ -280,43 +302,9 @@ export class LegacyCall implements WaitingCall, LinkedCall {
   }
 
   async #end(failure?: unknown): Promise<JsonRpcMessage | undefined> {
-    const relayed = this.#relayed;
-    this.#relayed = undefined;
-    return (await relayed?.finish(failure)) ?? undefined;
+    const answered = this.#answered;
+    this.#answered = undefined;
+    const last = await this.#polled?.relayed.finish(failure ?? NO_RESPONSE);
+    return (await answered?.relayed.finish(failure)) ?? last ?? undefined;
   }
-}
-
-/** What makes a retry the same request again: method and parameters without those that rounds bring. */
-export function sameness({ method, params = {} }: PostRequest): string {
-  const { _meta, inputResponses: _responses, requestState: _state, ...rest } = params;
-  return digestJson({ method, params: rest as JsonObject });
-}
-
-/** Progress of all requests of a session comes under tokens that only one of them has. */
-function withOwnToken(params: JsonObject, own: string): JsonObject {
-  const { _meta } = params;
-  if (!isJsonObject(_meta) || _meta['progressToken'] === undefined) return params;
-  return { ...params, _meta: { ..._meta, progressToken: own } };
-}
-
-/** Announcements have a place of their own in the newer era, and log messages go to those who want them. */
-function toModernNotification(
-  message: JsonRpcMessage,
-  { admitted }: Round,
-  own: string,
-): JsonRpcMessage | undefined {
-  const { method, params } = message;
-  if (!isJsonObject(params)) return undefined;
-  if (method === 'notifications/message')
-    return isLoudEnough(params['level'], levelOf(admitted)) ? message : undefined;
-  if (method !== 'notifications/progress' || params['progressToken'] !== own) return undefined;
-  const progressToken = metaOf(admitted.message)?.['progressToken'];
-  return progressToken === undefined ? undefined : { ...message, params: { ...params, progressToken } };
-}
-
-/** Elicitation by URL has no id of its own any more, and tasks mean something else. */
-function toModernParams(params: JsonValue | undefined): JsonObject {
-  if (!isJsonObject(params)) return {};
-  const { elicitationId: _id, task: _task, _meta, ...rest } = params;
-  return rest as JsonObject;
 }

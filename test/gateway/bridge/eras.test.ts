@@ -4,7 +4,12 @@ import type { UpstreamName } from '../../../src/base/index.ts';
 import { createEras } from '../../../src/gateway/bridge/index.ts';
 import type { OwnCalls } from '../../../src/gateway/own-calls.ts';
 import { describeServer, discoverModern } from '../../../src/gateway/upstream/describe.ts';
-import { type Answer, type Spoken, type Upstream, UpstreamError } from '../../../src/gateway/upstream/index.ts';
+import {
+  type Answer,
+  type Spoken,
+  type Upstream,
+  UpstreamError,
+} from '../../../src/gateway/upstream/index.ts';
 
 const NEVER = new AbortController().signal;
 const shop = 'shop' as UpstreamName;
@@ -19,7 +24,12 @@ function setUp(spoken: Spoken, learns: { describe?: Spoken | Error; discover?: S
     if (news instanceof Error) throw news;
     Object.assign(upstream, { spoken: { ...upstream.spoken, ...news } });
   };
-  const upstream = { name: shop, spoken, describe: () => learn('describe'), discover: () => learn('discover') };
+  const upstream = {
+    name: shop,
+    spoken,
+    describe: () => learn('describe'),
+    discover: () => learn('discover'),
+  };
   const port = { upstream: upstream as unknown as Upstream, credential: { kind: 'none' } as const };
   const ownCalls: OwnCalls = { during: (_name, _credential, act) => act(async () => undefined) };
   const eras = createEras({ ownCalls, now: () => time.now, log: pino({ level: 'silent' }) });
@@ -73,9 +83,10 @@ const refusal = (status: number): Answer => ({
   status,
   body: { kind: 'message', message: { jsonrpc: '2.0', id: 1, error: { code: -32601, message: 'no' } } },
 });
-const failure = (reason: 'credential_refused' | 'broken_off' | 'timeout' | 'not_mcp') => async (): Promise<Answer> => {
-  throw new UpstreamError({ reason, detail: 'test' });
-};
+const failure =
+  (reason: 'credential_refused' | 'broken_off' | 'timeout' | 'not_mcp') => async (): Promise<Answer> => {
+    throw new UpstreamError({ reason, detail: 'test' });
+  };
 
 it('takes a refusal for evidence, and trouble for none', async () => {
   expect(await discoverModern(async () => refusal(404), NEVER)).toBe(false);
@@ -88,10 +99,12 @@ it('takes a refusal for evidence, and trouble for none', async () => {
 
 it('does not take a server in trouble for one that has given up sessions', async () => {
   const discovered = { supportedVersions: ['2026-07-28'], capabilities: {} };
-  const send = (status: number) => async ({ message }: { message?: Record<string, unknown> }): Promise<Answer> =>
-    message?.['method'] === 'initialize'
-      ? refusal(status)
-      : { status: 200, body: { kind: 'message', message: { jsonrpc: '2.0', id: 1, result: discovered } } };
+  const send =
+    (status: number) =>
+    async ({ message }: { message?: Record<string, unknown> }): Promise<Answer> =>
+      message?.['method'] === 'initialize'
+        ? refusal(status)
+        : { status: 200, body: { kind: 'message', message: { jsonrpc: '2.0', id: 1, result: discovered } } };
   expect((await describeServer(send(400), NEVER)).spoken).toEqual({ legacy: false, modern: '2026-07-28' });
   expect((await describeServer(send(503), NEVER)).spoken).toEqual({ modern: '2026-07-28' });
 });

@@ -15,7 +15,9 @@ const WORDS: Record<Mapping['kind'], RegExp> = {
 async function tableUnder(heading: string): Promise<Map<string, string>> {
   const page = await readFile(DOC, 'utf8');
   const section = page.split(/^## /m).find((part) => part.startsWith(heading)) ?? '';
-  return new Map([...section.matchAll(/^\| `([^`]+)` \| ([^|]+) \|/gm)].map(([, name = '', text = '']) => [name, text]));
+  return new Map(
+    [...section.matchAll(/^\| `([^`]+)` \| ([^|]+) \|/gm)].map(([, name = '', text = '']) => [name, text]),
+  );
 }
 
 it.each([

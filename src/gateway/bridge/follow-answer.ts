@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { CallResult } from '../call/index.ts';
-import { isRpcId, type JsonRpcMessage, type RpcId } from '../upstream/index.ts';
+import { isRpcId, type JsonRpcMessage, type RpcId, UpstreamError } from '../upstream/index.ts';
 import type { Answered } from './carry-out.ts';
 
 /** How the rest of an answer is asked for whose stream the server has closed. */
@@ -15,6 +15,8 @@ export type Polling = {
   readonly signal: AbortSignal;
   /** Longest silence of a stream that was resumed. */
   readonly silenceMs: number;
+  /** How often the server is asked; 300 times unless said otherwise. */
+  readonly maxPolls?: number;
 };
 
 /** Each poll is decided, credentialed and recorded, so a server that never comes to an end must not go on for ever. */
@@ -37,12 +39,13 @@ export async function* followAnswer(
   polling: Polling,
 ): AsyncGenerator<JsonRpcMessage | undefined> {
   const place: Place = { lastEventId: undefined, retryMs: RETRY_MS };
+  const { maxPolls = MAX_POLLS } = polling;
   let answered = first;
   let silence: Silence | undefined; // the first stream has a limit of its own
   try {
     for (let polls = 0; ; polls++) {
       if (yield* read(answered, place, polling.id, silence)) return;
-      if (place.lastEventId === undefined || polls === MAX_POLLS) return;
+      if (place.lastEventId === undefined || polls === maxPolls) return;
       // Sealing says that the call can be resumed: it is finished without an outcome, which the response will be.
       const sealed = answered.sealEventId(place.lastEventId);
       polling.onTurn(undefined);
@@ -56,6 +59,12 @@ export async function* followAnswer(
       answered = next;
       polling.onTurn(next);
     }
+  } catch (error) {
+    if (silence?.signal.aborted !== true) throw error;
+    throw new UpstreamError(
+      { reason: 'timeout', detail: `silent for ${polling.silenceMs} ms` },
+      { cause: error },
+    );
   } finally {
     silence?.close();
   }

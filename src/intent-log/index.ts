@@ -49,9 +49,9 @@ export { type LedgerEntry, parseLedgerEntry, type Reconciliation, reconcile } fr
 export {
   type Actor,
   type BootRecord,
+  type BridgeEntry,
   type Commitment,
   type DecisionEntry,
-  type BridgeEntry,
   type EarlyRefusal,
   type IntentRecord,
   type LogRecord,

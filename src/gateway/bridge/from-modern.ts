@@ -1,5 +1,12 @@
 import { isJsonObject, type JsonObject, type UpstreamName } from '../../base/index.ts';
-import { type CallResult, commitTo, type KnownRequest, refuse, type UpstreamPort } from '../call/index.ts';
+import {
+  type CallResult,
+  commitTo,
+  type KnownRequest,
+  refuse,
+  resolveTarget,
+  type UpstreamPort,
+} from '../call/index.ts';
 import { checkParamHeaders } from '../mcp/index.ts';
 import { META, RPC_ERROR, rpcError } from '../upstream/index.ts';
 import { carryOutHere, refusalMessage, refuseParams, refuseUnbridged, written } from './carry-out.ts';
@@ -15,10 +22,11 @@ import { modernStatusOf, type PostRequest } from './translate.ts';
 /** A message of a client for which each request stands alone, at an upstream that knows sessions only. */
 export async function fromModern(
   request: KnownRequest,
-  { upstream: { name } }: UpstreamPort,
+  port: UpstreamPort,
   deps: BridgeDeps,
 ): Promise<CallResult> {
   const { admitted } = request;
+  const { name } = port.upstream;
   if (admitted.leg !== 'POST' || admitted.kind === 'response')
     return refuseUnbridged(request, 'clients of 2026-07-28 send requests and notifications only', deps);
   const mapping = mappingOf(FROM_MODERN, admitted.method);
@@ -32,6 +40,7 @@ export async function fromModern(
   const { params = {} } = asked;
   if (params['task'] !== undefined)
     return refuseUnbridged(request, 'params.task: tasks of 2025-11-25 do not map', deps);
+  if (!(await wouldPermit(request, port, deps))) return refuseHere(request, asked, deps);
   if (params['requestState'] !== undefined || params['inputResponses'] !== undefined)
     return nextRound(request, asked, name, deps);
   const mismatch = paramMismatch(asked, name, deps);
@@ -50,6 +59,26 @@ export async function fromModern(
     default:
       return pass(request, asked, name, deps);
   }
+}
+
+/** What policy refuses opens nothing at the upstream and goes on with no round. */
+async function wouldPermit(
+  { caller, admitted }: KnownRequest,
+  { upstream, credential }: UpstreamPort,
+  { call: { pdp, history, now } }: BridgeDeps,
+): Promise<boolean> {
+  const target = resolveTarget(upstream.name, admitted);
+  if (!target.ok) return true; // for the way of the call to refuse, which knows how
+  const facts = await history.facts(caller.chain[0]);
+  const question = { caller, target: target.value, facts, credential: credential.kind, now: now() };
+  return pdp.decide(question).effect === 'permit';
+}
+
+/** Decided and recorded on the way of a call. Where policy has changed its mind meanwhile, the client has to ask again. */
+function refuseHere(request: KnownRequest, admitted: PostRequest, deps: BridgeDeps): Promise<CallResult> {
+  const bridge = { from: revisionOf(admitted), method: admitted.method };
+  const message = rpcError(admitted.id, 503, 'policy has changed; ask again');
+  return carryOutHere(request, bridge, () => ({ status: 200, body: { kind: 'message', message } }), deps);
 }
 
 /** What is routed by header must be what is decided on; the upstream will see no such headers. */

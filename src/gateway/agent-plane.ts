@@ -13,7 +13,8 @@ import {
   handleAggregate,
   type OwnAnswer,
 } from './aggregate/index.ts';
-import { type CallDeps, handleCall, type Inbound, refusalToWire } from './call/index.ts';
+import { type BridgeDeps, handleInEra } from './bridge/index.ts';
+import { type CallDeps, type Inbound, refusalToWire } from './call/index.ts';
 import { type AdmitRefusal, agentGone, checkSite, writeAnswer } from './mcp/index.ts';
 import { introspectionRoute, oauthRoutes } from './oauth/index.ts';
 
@@ -21,6 +22,7 @@ import { introspectionRoute, oauthRoutes } from './oauth/index.ts';
 export type AgentPlaneDeps = {
   readonly call: CallDeps;
   readonly aggregate: AggregateDeps;
+  readonly bridge: BridgeDeps;
   readonly authority: AuthorityDeps;
   readonly introspect: Introspection;
   readonly ids: IdSource;
@@ -166,7 +168,7 @@ function answerOwn({ status, text, session }: OwnAnswer, reply: FastifyReply): F
 async function decideAndForward(inbound: Inbound, deps: AgentPlaneDeps): Promise<AggregateResult> {
   try {
     if (inbound.upstream === AGGREGATE) return await handleAggregate(inbound, deps.aggregate);
-    return await handleCall(inbound, deps.call);
+    return await handleInEra(inbound, deps.bridge);
   } catch (error) {
     deps.call.log.error({ err: error, call: inbound.call }, 'call refused because the gateway failed');
     return { kind: 'refused', call: inbound.call, refusal: { step: 'unavailable' } };

@@ -6,6 +6,7 @@ import { createAdminPlane } from './admin/create-admin-plane.ts';
 import { createOperatorCheck, openOperatorKey } from './admin/operator-key.ts';
 import { createAgentPlane } from './agent-plane.ts';
 import { issueJoinToken } from './authority.ts';
+import { carryOutInEra } from './bridge/index.ts';
 import type { Config } from './config.ts';
 import { followUpstreams } from './follow-upstreams.ts';
 import { adminUrlOf, hostsOf, publicUrlOf } from './gateway-urls.ts';
@@ -70,10 +71,17 @@ export async function createGateway(config: Config, ports: GatewayPorts): Promis
 }
 
 function agentPlaneOf(wired: WiredGateway, config: Config, { ids }: GatewayPorts): FastifyInstance {
-  const { call, authority, policies, aggregateSessions } = wired;
+  const { call, authority, policies, aggregateSessions, bridge } = wired;
   return createAgentPlane({
     call,
-    aggregate: { call, sessions: aggregateSessions, ids, version: VERSION },
+    aggregate: {
+      call,
+      carryOut: (request) => carryOutInEra(request, bridge),
+      sessions: aggregateSessions,
+      ids,
+      version: VERSION,
+    },
+    bridge,
     authority: authority.deps,
     introspect: createIntrospection(introspectorsOf(config), authority.deps),
     ids,

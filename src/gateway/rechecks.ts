@@ -13,8 +13,8 @@ export type Rechecks = {
 };
 
 export type RechecksDeps = {
-  /** Asks an upstream and compares; rejects when it cannot be asked. */
-  readonly compare: (upstream: UpstreamName) => Promise<unknown>;
+  /** Asks an upstream, compares and says whether anything is new since the last look; rejects when it cannot be asked. */
+  readonly compare: (upstream: UpstreamName) => Promise<boolean>;
   readonly now: Clock;
   readonly log: Logger;
   readonly pause: (milliseconds: number) => Promise<unknown>;
@@ -34,23 +34,26 @@ const QUIET_MILLIS = 60_000;
 
 /**
  * Calls of the upstream's tools wait for the look, so that a changed tool is refused from the announcement on. An
- * upstream that announces all the time is looked at ever less often, and only its own calls wait.
+ * upstream that changes all the time is looked at ever less often, and only its own calls wait. One that announces
+ * what is not so, as servers do that register their tools anew in every session, costs its calls no longer pauses.
  */
 export function createRechecks({ compare, now, log, pause }: RechecksDeps): Rechecks {
   const states = new Map<UpstreamName, State>();
 
   async function look(upstream: UpstreamName, state: State): Promise<boolean> {
     do {
-      state.streak = now() - state.checkedAt > QUIET_MILLIS ? 0 : state.streak + 1;
+      if (now() - state.checkedAt > QUIET_MILLIS) state.streak = 0;
       if (state.streak > 0)
         await pause(Math.min(FIRST_PAUSE_MILLIS * 2 ** (state.streak - 1), LONGEST_PAUSE_MILLIS));
       state.isStale = false;
       state.checkedAt = now();
       try {
-        await compare(upstream);
+        const isNew = await compare(upstream);
         state.isUnsure = false;
+        state.streak = isNew ? state.streak + 1 : Math.max(state.streak, 1);
       } catch (error) {
         state.isUnsure = true;
+        state.streak++;
         log.warn({ upstream, err: error }, 'upstream announced changed tools and cannot be asked for them');
       }
     } while (state.isStale && !state.isUnsure);

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { Clock, IdSource, RunId, UpstreamName } from '../base/index.ts';
+import { type Clock, digestJson, type IdSource, type RunId, type UpstreamName } from '../base/index.ts';
 import { createProvenanceSecret, openProvenance, type RunHistory } from '../cedar/index.ts';
 import {
   gatewayResource,
@@ -15,6 +15,7 @@ import {
 import type { IntentLog } from '../intent-log/index.ts';
 import { AGGREGATE, type AggregateSessions, createAggregateSessions } from './aggregate/index.ts';
 import { type Authority, createAuthority } from './authority.ts';
+import { type BridgeDeps, createBridgeState, createEras } from './bridge/index.ts';
 import {
   type CallDeps,
   createInFlight,
@@ -67,6 +68,7 @@ export type WiredGateway = {
   readonly pinning: PinDeps;
   readonly aggregateSessions: AggregateSessions;
   readonly keyCare: KeyCare;
+  readonly bridge: BridgeDeps;
 };
 
 /** Throws `ERR_CONFIG_INVALID` and `ERR_CATALOGUE_INVALID`. */
@@ -75,6 +77,7 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
   const publicUrl = publicUrlOf(config);
   const sessions = createSessions({ now });
   const aggregateSessions = createAggregateSessions();
+  const state = createBridgeState();
   const inFlight = createInFlight();
   const tasks = createTasks();
   const minting = { keys: ports.keys, issuer: publicUrl, now };
@@ -97,6 +100,7 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
         sessions.end(run);
         aggregateSessions.end(run);
         tasks.end(run);
+        state.end(run);
       },
     },
     provenances,
@@ -145,7 +149,8 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
   const containment = createContainment({ ...ports, ...cutting, journal, agents, upstreams });
   const { rotateHours } = config.keys;
   const keyCare = createKeyCare({ keys: ports.keys, intentLog, rotateHours, now, log });
-  return { call, authority, journal, containment, policies, pinning, aggregateSessions, keyCare };
+  const bridge = { call, ids: ports.ids, eras: createEras({ ownCalls, now, log }), state };
+  return { call, authority, journal, containment, policies, pinning, aggregateSessions, keyCare, bridge };
 }
 
 function letGo(
@@ -164,10 +169,18 @@ function wireRechecks(
   pinning: PinDeps,
   now: Clock,
 ): Rechecks {
+  const seen = new Map<UpstreamName, string>();
   return createRechecks({
     async compare(name) {
       const port = upstreams.get(name);
-      if (port !== undefined) await takeDescription(port, await askUpstream(port, pinning), pinning);
+      if (port === undefined) return false;
+      const description = await askUpstream(port, pinning);
+      await takeDescription(port, description, pinning);
+      const { tools, instructions = null } = description;
+      const digest = digestJson({ tools, instructions });
+      const isNew = seen.get(name) !== digest;
+      seen.set(name, digest);
+      return isNew;
     },
     now,
     log: pinning.log,

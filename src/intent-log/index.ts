@@ -49,6 +49,7 @@ export { type LedgerEntry, parseLedgerEntry, type Reconciliation, reconcile } fr
 export {
   type Actor,
   type BootRecord,
+  type BridgeEntry,
   type Commitment,
   type DecisionEntry,
   type EarlyRefusal,

@@ -1,6 +1,7 @@
 import type {
   Actor,
   BootRecord,
+  BridgeEntry,
   Commitment,
   CredentialIssuedRecord,
   CredentialMention,
@@ -93,6 +94,15 @@ const credential = fields<CredentialMention>({ id: 'string', kind: 'string', exp
 
 const early = fields<EarlyRefusal>({ reason: 'string', detail: optional('string') });
 
+const bridge = fields<BridgeEntry>({
+  from: 'string',
+  to: 'string',
+  method: 'string',
+  call: 'string',
+  first: optional('string'),
+  input: optional(commitment),
+});
+
 /** The fields of every record type after the envelope, in stored order. docs/log-format.md lists the same. */
 export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]>> = {
   boot: fields<BootRecord>({ type: 'string', version: 'string', config: 'string' }),
@@ -146,6 +156,7 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     provenance: optional('json'),
     rpcId: optional('rpcId'),
     traceparent: optional('string'),
+    bridge: optional(bridge),
   }),
   outcome: fields<OutcomeRecord>({
     type: 'string',
@@ -189,6 +200,7 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     proof: optional('string'),
     rpcId: optional('rpcId'),
     micros: 'integer',
+    bridge: optional(bridge),
   }),
   'policyset.load': fields<PolicyLoadRecord>({ type: 'string', revision: 'string', policies: 'strings' }),
   'toolset.pin': fields<ToolPinRecord>({

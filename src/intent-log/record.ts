@@ -40,6 +40,20 @@ export type DecisionEntry = {
   readonly asked?: JsonObject;
 };
 
+/** That a request was translated between the eras of MCP: the record is about what the upstream was to receive. */
+export type BridgeEntry = {
+  /** Revision of MCP that the client speaks, and that of the upstream; `gateway` where the gateway itself answers. */
+  readonly from: string;
+  readonly to: string;
+  /** Method and call of the client's message that made this one necessary. */
+  readonly method: string;
+  readonly call: CallId;
+  /** The call that the server's question came in, for what belongs to a later round of it. */
+  readonly first?: CallId;
+  /** Commits to what the client answered in this round. */
+  readonly input?: Commitment;
+};
+
 /** Why a request was refused before policy had its say. */
 export type EarlyRefusal = { readonly reason: string; readonly detail?: string };
 
@@ -112,6 +126,7 @@ export type IntentRecord = {
   readonly rpcId?: string | number;
   /** W3C trace context the client sent: a hint, never an identity. */
   readonly traceparent?: string;
+  readonly bridge?: BridgeEntry;
 };
 
 /** What became of an intent. Exactly one for each; durable before the agent sees the result. */
@@ -183,6 +198,7 @@ export type RefusalRecord = {
   readonly proof?: string;
   readonly rpcId?: string | number;
   readonly micros: number;
+  readonly bridge?: BridgeEntry;
 };
 
 export type PolicyLoadRecord = {

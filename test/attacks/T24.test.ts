@@ -68,6 +68,9 @@ describe('T24: another route to a forbidden tool', () => {
   });
 
   it('gives the same in the modern era, and with an input_required retry', async () => {
+    // Which eras the server speaks the gateway asks for itself, once.
+    const permitted = modern('tools/call', { name: 'shop__look', arguments: {} });
+    await answerIn(await postAll(await lab.startRun(), lab, permitted.message, permitted.headers));
     for (const extra of [{}, { inputResponses: { who: { action: 'accept' } }, requestState: 'x' }]) {
       const { message, headers } = modern('tools/call', { name: 'shop__wipe', arguments: {}, ...extra });
       const answer = await unseen(async () => answerIn(await postAll(run, lab, message, headers)));

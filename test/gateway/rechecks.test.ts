@@ -5,7 +5,7 @@ import { createRechecks } from '../../src/gateway/rechecks.ts';
 
 const shop = 'shop' as UpstreamName;
 
-function setUp(compare: () => Promise<unknown>) {
+function setUp(compare: () => Promise<boolean>) {
   const pauses: number[] = [];
   const time = { now: 1_000_000 };
   const pause = async (milliseconds: number): Promise<void> => {
@@ -23,15 +23,15 @@ it('asks nothing of anyone while nothing was announced', () => {
 
 it('lets calls wait for one look, however many announcements come, and looks once more if one came meanwhile', async () => {
   let looks = 0;
-  const { rechecks } = setUp(async () => looks++);
+  const { rechecks } = setUp(async () => looks++ === 0);
   for (let i = 0; i < 100; i++) rechecks.announce(shop);
   expect(await rechecks.settle(shop)).toBe(true);
   expect(looks).toBe(2);
   expect(rechecks.settle(shop)).toBeUndefined();
 });
 
-it('looks ever less often at an upstream that announces all the time, and at once after a quiet minute', async () => {
-  const { rechecks, pauses, time } = setUp(async () => undefined);
+it('looks ever less often at an upstream that changes all the time, and at once after a quiet minute', async () => {
+  const { rechecks, pauses, time } = setUp(async () => true);
   for (let i = 0; i < 10; i++) {
     rechecks.announce(shop);
     await rechecks.settle(shop);
@@ -43,10 +43,20 @@ it('looks ever less often at an upstream that announces all the time, and at onc
   expect(pauses).toHaveLength(9);
 });
 
+it('does not pause longer for an upstream that announces what is not so', async () => {
+  const { rechecks, pauses } = setUp(async () => false);
+  for (let i = 0; i < 10; i++) {
+    rechecks.announce(shop);
+    await rechecks.settle(shop);
+  }
+  expect(pauses).toEqual(Array(9).fill(200));
+});
+
 it('says no until an upstream that cannot be asked can be asked again', async () => {
   let isDown = true;
   const { rechecks } = setUp(async () => {
     if (isDown) throw new Error('down');
+    return false;
   });
   rechecks.announce(shop);
   expect(await rechecks.settle(shop)).toBe(false);

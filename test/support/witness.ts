@@ -61,6 +61,8 @@ export async function startWitness(tools: readonly Json[] = TOOLS): Promise<Witn
         state.isDescribed = got.message['method'] === 'tools/list';
         return;
       }
+      if (isOwnQuestion(got))
+        return sendJson(response, { jsonrpc: '2.0', id: got.message['id'], result: DISCOVERED });
       seen.push(got);
       await (state.answer ?? echo)(got, response);
     });
@@ -110,6 +112,14 @@ const GREETING = {
   capabilities: { tools: {} },
   serverInfo: { name: 'witness', version: '1' },
 };
+
+/** A server of both eras: what agents send reaches it as it is. */
+const DISCOVERED = { resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities: { tools: {} } };
+
+/** Which eras it speaks the gateway asks for itself, when the first client of the newer one comes. */
+function isOwnQuestion({ caller, message }: Seen): boolean {
+  return message['method'] === 'server/discover' && caller?.includes('/agent/sallyport/') === true;
+}
 
 async function read(request: IncomingMessage): Promise<Seen | undefined> {
   const { method = '', url: path = '', headers, rawHeaders } = request;

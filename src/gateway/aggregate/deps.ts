@@ -1,11 +1,13 @@
 import type { CallId, IdSource } from '../../base/index.ts';
-import type { CallDeps, CallResult } from '../call/index.ts';
+import type { CallDeps, CallResult, KnownRequest } from '../call/index.ts';
 import type { Relayed } from '../mcp/index.ts';
 import type { AggregateSessions } from './sessions.ts';
 
 /** What the aggregate endpoint needs: the way of a call, and sessions of its own. */
 export type AggregateDeps = {
   readonly call: CallDeps;
+  /** The way of a call, to an upstream of either era. */
+  readonly carryOut: (request: KnownRequest) => Promise<CallResult>;
   readonly sessions: AggregateSessions;
   readonly ids: IdSource;
   readonly version: string;

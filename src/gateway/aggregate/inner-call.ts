@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject, type UpstreamName } from '../../base/index.ts';
-import { type CallResult, carryOut, type KnownRequest } from '../call/index.ts';
+import { type CallResult, type Collected, collectAnswer, type KnownRequest } from '../call/index.ts';
 import type { Admitted } from '../mcp/index.ts';
 import {
   type Era,
@@ -15,9 +15,6 @@ import { isSessionRevision } from './own-results.ts';
 import { rewriteMessage } from './rewrite.ts';
 import { type AggregateSession, type InnerSession, remember } from './sessions.ts';
 
-/** What came back to a message that the endpoint sent on the client's behalf. */
-export type Collected = { readonly response?: JsonRpcMessage; readonly session?: string };
-
 /**
  * Sends a message that the client's request makes necessary: with a call id of its own, and on the same way as if
  * the client had sent it. Undefined when it was refused or failed; the log says why.
@@ -30,10 +27,10 @@ export async function innerCall(
   session?: AggregateSession,
 ): Promise<Collected | undefined> {
   const inbound = { ...request.inbound, call: deps.ids.callId(), upstream };
-  const result = await carryOut({ inbound, admitted, caller: request.caller }, deps.call);
+  const result = await deps.carryOut({ inbound, admitted, caller: request.caller });
   if (result.kind !== 'answered') return undefined;
   const inSame = result.relayed.session ?? admitted.session;
-  return collect(result, (message) => {
+  return collectAnswer(result, (message) => {
     onAside({ request, upstream, session, inSame, mcpHeaders: admitted.mcpHeaders }, message, deps);
   });
 }
@@ -89,35 +86,6 @@ export function outward(
 }
 
 type Answered = Extract<CallResult, { kind: 'answered' }>;
-
-/** Reads an answer to its end as an agent would, so that it is filtered and recorded like any other. */
-async function collect(
-  { relayed }: Answered,
-  beside: (message: JsonRpcMessage) => void,
-): Promise<Collected | undefined> {
-  const { body } = relayed.answer;
-  const session = relayed.session === undefined ? {} : { session: relayed.session };
-  let response: JsonRpcMessage | undefined;
-  const take = async (message: JsonRpcMessage): Promise<void> => {
-    const released = await relayed.release(message);
-    if (released?.['method'] !== undefined) beside(released);
-    else response ??= released;
-  };
-  try {
-    if (body.kind === 'message') await take(body.message);
-    if (body.kind === 'stream') {
-      for await (const { message } of body.events) {
-        if (message !== undefined) await take(message);
-        if (response !== undefined) break;
-      }
-    }
-  } catch (error) {
-    await relayed.finish(error);
-    return undefined;
-  }
-  await relayed.finish();
-  return { ...session, ...(response === undefined ? {} : { response }) };
-}
 
 /** How a stream that was followed came to its end. */
 export type Followed = 'ended' | 'left' | 'failed';

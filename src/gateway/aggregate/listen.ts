@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { isJsonObject, type JsonObject, type JsonValue, type UpstreamName } from '../../base/index.ts';
-import { carryOut, type KnownRequest, refuse } from '../call/index.ts';
+import { type KnownRequest, refuse } from '../call/index.ts';
 import type { Admitted } from '../mcp/index.ts';
 import { type JsonRpcMessage, META, type RpcId } from '../upstream/index.ts';
 import type { AggregateDeps, AggregateResult } from './deps.ts';
@@ -117,7 +117,7 @@ function subscribe({ upstream, part, admitted, request, joined }: Subscription, 
     open() {
       const call = deps.ids.callId();
       const inbound = { ...request.inbound, call, upstream, agentGone: joined.gone };
-      return carryOut({ inbound, caller: request.caller, admitted: own }, deps.call);
+      return deps.carryOut({ inbound, caller: request.caller, admitted: own });
     },
     async take({ message }) {
       if (message === undefined) return true;

@@ -1,5 +1,5 @@
 import type { UpstreamName } from '../../base/index.ts';
-import { type CallResult, carryOut, type KnownRequest, refuse } from '../call/index.ts';
+import { type CallResult, type KnownRequest, refuse } from '../call/index.ts';
 import type { Admitted } from '../mcp/index.ts';
 import { isRpcId } from '../upstream/index.ts';
 import type { AggregateDeps, AggregateResult } from './deps.ts';
@@ -89,10 +89,7 @@ function followUpstream(
     async open() {
       const call = deps.ids.callId();
       const inbound = { ...request.inbound, call, upstream, agentGone: joined.gone };
-      const result = await carryOut(
-        { inbound, caller, admitted: getIn(inner, from.get(upstream)) },
-        deps.call,
-      );
+      const result = await deps.carryOut({ inbound, caller, admitted: getIn(inner, from.get(upstream)) });
       if (result.kind === 'answered') seal = result.sealEventId;
       return result;
     },
@@ -136,7 +133,7 @@ async function resumeAnswer(
       { step: 'resolve', refusal: { reason: 'no_upstream_session' } },
       deps.call,
     );
-  const result = await carryOut({ ...request, inbound, admitted: getIn(inner, eventId) }, deps.call);
+  const result = await deps.carryOut({ ...request, inbound, admitted: getIn(inner, eventId) });
   if (result.kind === 'refused') return result;
   const { relayed, sealEventId } = result;
   return {

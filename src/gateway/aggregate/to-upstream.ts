@@ -1,5 +1,5 @@
 import type { Forbid } from '../../cedar/index.ts';
-import { type CallResult, carryOut, type KnownRequest, refuse, resolveTarget } from '../call/index.ts';
+import { type CallResult, type KnownRequest, refuse, resolveTarget } from '../call/index.ts';
 import type { Admitted } from '../mcp/index.ts';
 import type { StreamEvent } from '../upstream/index.ts';
 import type { AggregateDeps } from './deps.ts';
@@ -24,7 +24,7 @@ export async function toUpstream(
   const inbound = { ...request.inbound, upstream };
   const known = { ...request, inbound, admitted: inSession(admitted, undefined) };
   const passing = { upstream, admitted, session };
-  if (session === undefined) return renamed(await carryOut(known, deps.call), passing);
+  if (session === undefined) return renamed(await deps.carryOut(known), passing);
 
   if (admitted.kind === 'response' && !session.asked.delete(prefixId(upstream, admitted.id)))
     return refuseByDecision(request, nobodyAsked(deps), false, deps);
@@ -61,7 +61,7 @@ async function carryOutIn(
     if (id !== undefined) session.underWay.delete(id);
   };
   try {
-    const result = await carryOut({ ...known, admitted: inSession(admitted, inner) }, deps.call);
+    const result = await deps.carryOut({ ...known, admitted: inSession(admitted, inner) });
     if (result.kind === 'refused') {
       done();
       if (result.refusal.step === 'forward' && result.refusal.failure.reason === 'unknown_session')

@@ -35,6 +35,10 @@ export type ResolveRefusal =
   /** The revision has no such method. */
   | { readonly reason: 'unknown_method' }
   | { readonly reason: 'invalid_params'; readonly detail: string }
+  /** The message means something in the client's era that has no counterpart in that of the upstream. */
+  | { readonly reason: 'not_bridged'; readonly detail: string }
+  /** The client asks for a revision of MCP that the upstream does not speak, and may speak one that it does. */
+  | { readonly reason: 'other_revision'; readonly requested: string; readonly supported: string }
   | { readonly reason: 'header_mismatch'; readonly detail: string };
 
 /** Everything that can stand between a request and its result. The log knows more than the wire hears. */

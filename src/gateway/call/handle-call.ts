@@ -1,6 +1,6 @@
 import { err, ok, type Result } from '../../base/index.ts';
 import { authenticate, type Caller, type Entering, type Entrance } from '../../identity/index.ts';
-import type { Receipt } from '../../intent-log/index.ts';
+import type { BridgeEntry, Receipt } from '../../intent-log/index.ts';
 import { type Admitted, admitRequest } from '../mcp/index.ts';
 import type { CallResult, Inbound } from './call.ts';
 import { decide } from './decide.ts';
@@ -39,6 +39,8 @@ export type KnownRequest = {
   readonly caller: Caller;
   /** There when the request was counted as it was let in. */
   readonly entrance?: Entrance;
+  /** Set when `admitted` is a translation of what the client sent. */
+  readonly bridge?: BridgeEntry;
 };
 
 /**
@@ -48,7 +50,7 @@ export type KnownRequest = {
 export async function identify(
   inbound: Inbound,
   deps: CallDeps,
-  entering?: (admitted: Admitted) => Entering,
+  entering?: (admitted: Admitted) => Entering | undefined,
 ): Promise<Result<KnownRequest, CallResult>> {
   const admitted =
     inbound.unreadable === undefined ? admitRequest(inbound, deps.admission) : err(inbound.unreadable);
@@ -56,7 +58,8 @@ export async function identify(
   const request = { inbound, admitted: admitted.value };
 
   const shown = deps.credentialsOf(inbound);
-  const counted = entering === undefined ? shown : { ...shown, entering: entering(admitted.value) };
+  const countedAs = entering?.(admitted.value);
+  const counted = countedAs === undefined ? shown : { ...shown, entering: countedAs };
   const known = await authenticate(counted, deps.identity);
   if (!known.ok) return err(await refuse(request, { step: 'authenticate', failure: known.error }, deps));
   return ok({ ...request, ...known.value });

@@ -1,11 +1,13 @@
 export type { CallResult, Inbound, Refusal, RpcId } from './call.ts';
+export { type Collected, collectAnswer } from './collect-answer.ts';
 export type { CallDeps, UpstreamPort } from './deps.ts';
 export { commitTo, toActor, toDecisionEntry, toEntry } from './entries.ts';
 export { secretsOf } from './forward.ts';
 export { carryOut, handleCall, identify, type KnownRequest } from './handle-call.ts';
 export { createInFlight, type InFlight } from './in-flight.ts';
 export { refuse } from './record-refusal.ts';
-export { refusalToWire, type WireRefusal } from './refusal-to-wire.ts';
+export { notBridged, refusalToWire, type WireRefusal } from './refusal-to-wire.ts';
 export { resolveTarget } from './resolve-target.ts';
 export { createResumption } from './resumption.ts';
 export { createTasks } from './tasks.ts';
+export { enteringOf } from './under-way.ts';

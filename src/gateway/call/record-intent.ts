@@ -41,6 +41,7 @@ export async function recordIntent(
     ...(provenance === undefined ? {} : { provenance: toProvenanceEntry(provenance) }),
     ...(call.rpcId === undefined ? {} : { rpcId: call.rpcId }),
     ...(traceparent === undefined ? {} : { traceparent }),
+    ...(call.bridge === undefined ? {} : { bridge: call.bridge }),
   });
 }
 

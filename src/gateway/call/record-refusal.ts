@@ -1,5 +1,5 @@
 import type { AuthFailure, Caller } from '../../identity/index.ts';
-import type { EarlyRefusal, RefusalRecord, Subject } from '../../intent-log/index.ts';
+import type { BridgeEntry, EarlyRefusal, RefusalRecord, Subject } from '../../intent-log/index.ts';
 import type { Admitted } from '../mcp/index.ts';
 import type { CallResult, Inbound, Refusal } from './call.ts';
 import type { CallDeps } from './deps.ts';
@@ -13,6 +13,7 @@ export type Known =
       readonly inbound: Inbound;
       readonly admitted?: Admitted;
       readonly caller?: Caller;
+      readonly bridge?: BridgeEntry;
       readonly target?: never;
     }
   | Call;
@@ -22,7 +23,7 @@ type RecordedRefusal = Exclude<Refusal, { step: 'forward' }>;
 
 /** The one way out for what is not forwarded: resolves when the refusal is on disk. */
 export async function refuse(known: Known, refusal: RecordedRefusal, deps: CallDeps): Promise<CallResult> {
-  const { inbound, admitted, caller } = known;
+  const { inbound, admitted, caller, bridge } = known;
   const rpcId = admitted?.leg === 'POST' && admitted.kind === 'request' ? admitted.id : undefined;
   const record: RefusalRecord = {
     type: 'refusal',
@@ -36,6 +37,7 @@ export async function refuse(known: Known, refusal: RecordedRefusal, deps: CallD
       : { early: toEarly(refusal) }),
     ...(rpcId === undefined ? {} : { rpcId }),
     micros: inbound.elapsed(),
+    ...(bridge === undefined ? {} : { bridge }),
   };
   await deps.intentLog.append(record);
   return { kind: 'refused', call: inbound.call, refusal, ...(rpcId === undefined ? {} : { rpcId }) };
@@ -54,8 +56,10 @@ function toEarly(refusal: Exclude<RecordedRefusal, { step: 'decide' }>): EarlyRe
       return { reason: refusal.refusal.reason };
     case 'authenticate':
       return toEarlyAuthentication(refusal.failure);
-    case 'resolve':
-      return { reason: refusal.refusal.reason };
+    case 'resolve': {
+      const { reason } = refusal.refusal;
+      return reason === 'not_bridged' ? { reason, detail: refusal.refusal.detail } : { reason };
+    }
     case 'unavailable':
       return { reason: 'gateway_failed' };
   }

@@ -13,7 +13,7 @@ export type WireRefusal = {
 };
 
 /** JSON-RPC error codes of the gateway: outside the range that JSON-RPC and MCP keep for themselves. */
-const GATEWAY_ERROR = { refusedByPolicy: 403, notFound: 404, unavailable: 503 } as const;
+const GATEWAY_ERROR = { refusedByPolicy: 403, notFound: 404, notBridged: 501, unavailable: 503 } as const;
 
 type Refused = Extract<CallResult, { kind: 'refused' }>;
 
@@ -63,9 +63,35 @@ function resolveRefusalToWire(
       return wire(404, rpcId, RPC_ERROR.methodNotFound, 'method not found', call);
     case 'invalid_params':
       return wire(200, rpcId, RPC_ERROR.invalidParams, refusal.detail, call);
+    case 'not_bridged':
+      return notBridged(refusal.detail, call, rpcId);
+    case 'other_revision':
+      return otherRevision(refusal, call, rpcId);
     case 'header_mismatch':
       return wire(400, rpcId, RPC_ERROR.headerMismatch, refusal.detail, call);
   }
+}
+
+/** Not a matter of policy, and not for this upstream to mend: the agent hears which of the two eras lacks what. */
+export function notBridged(reason: string, call: CallId, rpcId: RpcId | undefined): WireRefusal {
+  const data = { 'sallyport/refusal': { code: 'not_bridged', reason, call, approvalWouldHelp: false } };
+  const body = rpcError(rpcId, GATEWAY_ERROR.notBridged, `not bridged: ${reason}`, data);
+  return { status: rpcId === undefined ? 400 : 200, headers: {}, body };
+}
+
+/** In MCP's own words, so that clients of both eras begin anew in the one that the upstream speaks. */
+function otherRevision(
+  { requested, supported }: { readonly requested: string; readonly supported: string },
+  call: CallId,
+  rpcId: RpcId | undefined,
+): WireRefusal {
+  const message = `the upstream speaks ${supported}: initialize, or send Sallyport-Bridge: ${requested} if you cannot`;
+  const body = rpcError(rpcId, RPC_ERROR.unsupportedVersion, message, {
+    supported: [supported],
+    requested,
+    call,
+  });
+  return { status: 400, headers: {}, body };
 }
 
 /** A refused tool call is a result the model gets to read, so that an honest agent can go on. */

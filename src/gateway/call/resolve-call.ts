@@ -1,7 +1,7 @@
 import { askedFor, err, ok, parseUpstreamName, type Result } from '../../base/index.ts';
 import type { Target } from '../../cedar/index.ts';
 import type { Caller, Run } from '../../identity/index.ts';
-import type { Commitment } from '../../intent-log/index.ts';
+import type { BridgeEntry, Commitment } from '../../intent-log/index.ts';
 import { type Admitted, checkParamHeaders } from '../mcp/index.ts';
 import type { Era } from '../upstream/index.ts';
 import type { Inbound, ResolveRefusal, RpcId } from './call.ts';
@@ -28,6 +28,7 @@ export type Call = {
   readonly origin?: TaskOrigin;
   /** What the message asks for (`askedFor`). */
   readonly args: Commitment;
+  readonly bridge?: BridgeEntry;
 };
 
 type ResolveDeps = Pick<CallDeps, 'upstreams' | 'sessions' | 'eventIds' | 'catalogue' | 'tasks'>;
@@ -37,7 +38,7 @@ type ResolveDeps = Pick<CallDeps, 'upstreams' | 'sessions' | 'eventIds' | 'catal
  * are good for the run they were given to; anyone else's are unknown.
  */
 export function resolveCall(
-  request: { readonly inbound: Inbound; readonly admitted: Admitted },
+  request: { readonly inbound: Inbound; readonly admitted: Admitted; readonly bridge?: BridgeEntry },
   caller: Caller,
   deps: ResolveDeps,
 ): Result<Call, ResolveRefusal> {

@@ -1,8 +1,21 @@
-import { decodeHeaderValue, isJsonObject, MCP_NAME_SOURCES } from '../../base/index.ts';
+import {
+  decodeHeaderValue,
+  encodeHeaderValue,
+  isJsonObject,
+  type JsonObject,
+  MCP_NAME_SOURCES,
+} from '../../base/index.ts';
 import { type Era, eraOf, isModernRevision, META, metaOf } from '../upstream/index.ts';
 import { fieldOf, type Headers, isPrintable } from './admit-http.ts';
 import type { AgentMessage } from './admit-message.ts';
 import type { AdmitReason, AdmitRefusal } from './admit-refusal.ts';
+
+/** What `Mcp-Name` has to repeat for a message; undefined where the header has no place. */
+export function nameHeaderOf(method: string, params: JsonObject): string | undefined {
+  const source = MCP_NAME_SOURCES.get(method);
+  const value = source === undefined ? undefined : params[source];
+  return typeof value === 'string' ? encodeHeaderValue(value) : undefined;
+}
 
 /** The era of a message and the MCP headers that were compared with it and may go on. */
 export type Agreement = { readonly era: Era; readonly mcpHeaders: Readonly<Record<string, string>> };

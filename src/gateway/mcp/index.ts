@@ -4,7 +4,8 @@ export type { AgentMessage } from './admit-message.ts';
 export { type AdmitReason, type AdmitRefusal, type AdmitWire, admitRefusalToWire } from './admit-refusal.ts';
 export { createEventIds, type EventIds } from './event-ids.ts';
 export { filterPinned, filterToolsList, keepPrivate, type Pin, withoutLookAlikes } from './filter-list.ts';
-export { checkParamHeaders } from './param-headers.ts';
+export { nameHeaderOf } from './header-agreement.ts';
+export { checkParamHeaders, paramHeadersOf } from './param-headers.ts';
 export { createSessions, type Sessions, type SessionsDeps } from './sessions.ts';
 export {
   agentGone,

@@ -1,4 +1,10 @@
-import { decodeHeaderValue, isJsonObject, type JsonObject, type JsonValue } from '../../base/index.ts';
+import {
+  decodeHeaderValue,
+  encodeHeaderValue,
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+} from '../../base/index.ts';
 
 /** A tool parameter that clients repeat in `Mcp-Param-<header>`. */
 type Declaration = { readonly path: readonly string[]; readonly header: string; readonly isNumeric: boolean };
@@ -35,6 +41,16 @@ export function checkParamHeaders(
     if (!isEqual) return `the ${name} header differs from arguments.${path.join('.')}`;
   }
   return undefined;
+}
+
+/** The `Mcp-Param-*` headers that a call of this tool must have, for clients whose era knows none. */
+export function paramHeadersOf(definition: JsonObject, args: JsonObject): Readonly<Record<string, string>> {
+  const headers: Record<string, string> = {};
+  for (const { path, header } of declarationsOf(definition)) {
+    const value = valueAt(args, path);
+    if (isPrimitive(value)) headers[`mcp-param-${header.toLowerCase()}`] = encodeHeaderValue(String(value));
+  }
+  return headers;
 }
 
 function declarationsOf(definition: JsonObject): readonly Declaration[] {

@@ -14,6 +14,7 @@ import { notMcp } from './read-message.ts';
 import {
   type Answer,
   type JsonRpcMessage,
+  type Spoken,
   type ToolDefinition,
   type UpstreamDescription,
   UpstreamError,
@@ -39,7 +40,8 @@ type Conversation = {
   readonly session?: string;
   readonly hasTools: boolean;
   readonly hasPrompts: boolean;
-  readonly about: Omit<UpstreamDescription, 'tools' | 'prompts'>;
+  readonly about: Omit<UpstreamDescription, 'tools' | 'prompts' | 'spoken'>;
+  readonly spoken: Spoken;
 };
 
 /**
@@ -49,11 +51,14 @@ type Conversation = {
  */
 export async function describeServer(send: DescribeSend, signal: AbortSignal): Promise<UpstreamDescription> {
   try {
-    const talk = (await greetLegacy(send)) ?? (await greetModern(send, MODERN_REVISION));
+    const greeted = await greetLegacy(send);
+    const talk = 'spoken' in greeted ? greeted : await greetModern(send, MODERN_REVISION);
+    const isRefused = 'refused' in greeted && greeted.refused;
+    const spoken: Spoken = isRefused ? { ...talk.spoken, legacy: false } : talk.spoken;
     try {
       const tools = talk.hasTools ? await listAll(send, talk, 'tools') : [];
       const prompts = talk.hasPrompts ? await listPrompts(send, talk) : [];
-      return { tools, prompts, ...talk.about };
+      return { tools, prompts, ...talk.about, spoken };
     } finally {
       await sayGoodbye(send, talk);
     }
@@ -64,12 +69,31 @@ export async function describeServer(send: DescribeSend, signal: AbortSignal): P
   }
 }
 
-async function greetLegacy(send: DescribeSend): Promise<Conversation | undefined> {
+/**
+ * The modern revision of a server that is known to speak the legacy era; false when it refuses in so many words.
+ * Throws `UpstreamError` when its answer proves neither.
+ */
+export async function discoverModern(send: DescribeSend, signal: AbortSignal): Promise<string | false> {
+  try {
+    return (await greetModern(send, MODERN_REVISION)).revision;
+  } catch (error) {
+    if (signal.aborted)
+      throw new UpstreamError(
+        { reason: 'timeout', detail: 'server/discover was not answered' },
+        { cause: error },
+      );
+    if (error instanceof UpstreamError && error.failure.reason === 'not_mcp') return false;
+    throw error;
+  }
+}
+
+/** `refused`: whether the answer says that the server does not speak the era. */
+async function greetLegacy(send: DescribeSend): Promise<Conversation | { readonly refused: boolean }> {
   const params = { protocolVersion: LEGACY_REVISION, capabilities: CAPABILITIES, clientInfo: CLIENT_INFO };
   const message = { jsonrpc: '2.0', id: randomUUID(), method: 'initialize', params };
-  const { response, session } = await request(send, message, {}).catch(notSpokenHere);
+  const { response, session, status } = await request(send, message, {}).catch(notSpokenHere);
   const result = response?.['result'];
-  if (!isJsonObject(result)) return undefined;
+  if (!isJsonObject(result)) return { refused: isEvidence(status) };
   const { protocolVersion: revision, capabilities, serverInfo } = result;
   if (typeof revision !== 'string' || isModernRevision(revision))
     throw notMcp('the server chose no legacy revision');
@@ -79,6 +103,7 @@ async function greetLegacy(send: DescribeSend): Promise<Conversation | undefined
     hasTools: offers(capabilities, 'tools'),
     hasPrompts: offers(capabilities, 'prompts'),
     about: aboutServer(result, serverInfo),
+    spoken: { legacy: revision },
   };
   const initialized = { jsonrpc: '2.0', method: 'notifications/initialized' };
   await send({ method: 'POST', message: initialized, ...addressOf(talk) });
@@ -86,14 +111,19 @@ async function greetLegacy(send: DescribeSend): Promise<Conversation | undefined
 }
 
 /** Before 2026-07-28 a server may answer what it does not know in any way; only a failed connection counts. */
-function notSpokenHere(error: unknown): { response?: undefined; session?: undefined } {
-  if (error instanceof UpstreamError && error.failure.reason === 'not_mcp') return {};
+function notSpokenHere(error: unknown): { response?: undefined; session?: undefined; status: number } {
+  if (error instanceof UpstreamError && error.failure.reason === 'not_mcp') return { status: 400 };
   throw error;
 }
 
+/** A server in trouble may refuse anything: what it says then is about its trouble. */
+function isEvidence(status: number): boolean {
+  return status < 500;
+}
+
 async function greetModern(send: DescribeSend, revision: string): Promise<Conversation> {
-  const talk = { revision, hasTools: false, hasPrompts: false, about: {} };
-  const { response } = await ask(send, talk, 'server/discover', {});
+  const talk = { revision, hasTools: false, hasPrompts: false, about: {}, spoken: {} };
+  const { response, status } = await ask(send, talk, 'server/discover', {});
   const { result, error } = response;
   if (isJsonObject(result)) {
     const meta = result['_meta'];
@@ -103,7 +133,11 @@ async function greetModern(send: DescribeSend, revision: string): Promise<Conver
       hasTools: offers(result['capabilities'], 'tools'),
       hasPrompts: offers(result['capabilities'], 'prompts'),
       about: aboutServer(result, serverInfo),
+      spoken: { modern: revision },
     };
+  }
+  if (!isEvidence(status)) {
+    throw new UpstreamError({ reason: 'broken_off', detail: `status ${status} to server/discover` });
   }
   const other = otherRevision(error);
   if (other !== undefined && revision === MODERN_REVISION) return greetModern(send, other);
@@ -204,7 +238,7 @@ function addressOf({ revision, session }: Conversation): Pick<Sending, 'mcpHeade
   return session === undefined ? { mcpHeaders } : { mcpHeaders, session };
 }
 
-type Asked = { readonly response: JsonRpcMessage; readonly session?: string };
+type Asked = { readonly response: JsonRpcMessage; readonly session?: string; readonly status: number };
 
 async function request(
   send: DescribeSend,
@@ -217,7 +251,8 @@ async function request(
   const response = await responseIn(answer, (reply) =>
     send({ method: 'POST', message: reply, mcpHeaders: {}, ...back }),
   );
-  return session === undefined ? { response } : { response, session };
+  const { status } = answer;
+  return session === undefined ? { response, status } : { response, session, status };
 }
 
 /** Waits for the response and declines what the server asks of us meanwhile. */

@@ -1,6 +1,6 @@
 import { type Dispatcher, Pool } from 'undici';
 import type { RunId, UpstreamName } from '../../base/index.ts';
-import { describeServer } from './describe.ts';
+import { type DescribeSend, describeServer, discoverModern } from './describe.ts';
 import { readEvents, readText } from './http-body.ts';
 import { toUpstreamError } from './http-failure.ts';
 import { mediaType, type Sending, toRequestHeaders } from './http-request.ts';
@@ -11,6 +11,7 @@ import {
   type Authorize,
   type JsonRpcMessage,
   type Outgoing,
+  type Spoken,
   type Upstream,
   type UpstreamDescription,
   UpstreamError,
@@ -38,6 +39,9 @@ export function openHttpUpstream(options: HttpUpstreamOptions): Upstream {
 
 type Reply = Dispatcher.ResponseData;
 
+/** A session to be ended with its run. */
+type OpenSession = { readonly mcpHeaders: Outgoing['mcpHeaders']; readonly isGuarded: boolean };
+
 class HttpUpstream implements Upstream {
   readonly name: UpstreamName;
   readonly #options: HttpUpstreamOptions;
@@ -49,7 +53,8 @@ class HttpUpstream implements Upstream {
    * they would never get through.
    */
   readonly #aside: Pool;
-  readonly #sessions = new Map<RunId, Map<string, Outgoing['mcpHeaders']>>();
+  readonly #sessions = new Map<RunId, Map<string, OpenSession>>();
+  #spoken: Spoken = {};
 
   constructor(options: HttpUpstreamOptions) {
     const url = new URL(options.url);
@@ -69,19 +74,36 @@ class HttpUpstream implements Upstream {
 
   async describe(authorize?: Authorize): Promise<UpstreamDescription> {
     const signal = AbortSignal.timeout(this.#options.timeoutMs);
-    return describeServer(async (sending) => {
-      const secrets = await authorize?.(sending.message);
-      return this.#exchange({ ...sending, signal, ...secrets });
-    }, signal);
+    const description = await describeServer(this.#ownSend(signal, authorize), signal);
+    this.#spoken = { ...this.#spoken, ...description.spoken };
+    return description;
   }
 
-  /** Ends the run's sessions. */
+  async discover(authorize?: Authorize): Promise<void> {
+    const signal = AbortSignal.timeout(this.#options.timeoutMs);
+    const modern = await discoverModern(this.#ownSend(signal, authorize), signal);
+    this.#spoken = { ...this.#spoken, modern };
+  }
+
+  get spoken(): Spoken {
+    return this.#spoken;
+  }
+
+  #ownSend(signal: AbortSignal, authorize: Authorize | undefined): DescribeSend {
+    return async (sending) => {
+      const secrets = await authorize?.(sending.message);
+      return this.#exchange({ ...sending, signal, ...secrets });
+    };
+  }
+
+  /** Ends the run's sessions; those that were opened with a credential only where there is one to end them with. */
   async endRun(run: RunId, authorize?: Authorize): Promise<void> {
     const sessions = this.#sessions.get(run) ?? [];
     this.#sessions.delete(run);
     const signal = AbortSignal.timeout(this.#options.timeoutMs);
-    for (const [session, mcpHeaders] of sessions) {
+    for (const [session, { mcpHeaders, isGuarded }] of sessions) {
       const secrets = await authorize?.(undefined);
+      if (isGuarded && secrets?.authorization === undefined) continue;
       // The server may know no DELETE, or have ended the session itself: either way it is over.
       await this.#exchange({ method: 'DELETE', mcpHeaders, session, signal, ...secrets }).catch(
         () => undefined,
@@ -145,9 +167,10 @@ class HttpUpstream implements Upstream {
       this.#sessions.get(run)?.delete(outgoing.session);
       return;
     }
-    if (session === undefined || authorization !== undefined || message?.['method'] !== 'initialize') return;
-    const sessions = this.#sessions.get(run) ?? new Map<string, Outgoing['mcpHeaders']>();
-    if (sessions.size < SESSIONS_PER_RUN) this.#sessions.set(run, sessions.set(session, mcpHeaders));
+    if (session === undefined || message?.['method'] !== 'initialize') return;
+    const sessions = this.#sessions.get(run) ?? new Map<string, OpenSession>();
+    const opened = { mcpHeaders, isGuarded: authorization !== undefined };
+    if (sessions.size < SESSIONS_PER_RUN) this.#sessions.set(run, sessions.set(session, opened));
   }
 }
 

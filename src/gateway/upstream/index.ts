@@ -21,6 +21,7 @@ export {
   type Authorize,
   type JsonRpcMessage,
   type Outgoing,
+  type Spoken,
   type StreamEvent,
   type ToolDefinition,
   type Upstream,

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, isJsonObject, type RunId, type UpstreamName } from '../../base/index.ts';
-import { describeServer } from './describe.ts';
+import { type DescribeSend, describeServer, discoverModern } from './describe.ts';
 import { type Era, eraOf, isRpcId, META, metaOf, RPC_ERROR, rpcError } from './protocol.ts';
 import { createRedact, type Redact } from './redact-words.ts';
 import type { ChildCommand, ChildTimes } from './stdio-child.ts';
@@ -9,6 +9,7 @@ import {
   type Answer,
   type Authorize,
   type Outgoing,
+  type Spoken,
   type Upstream,
   type UpstreamDescription,
   UpstreamError,
@@ -77,6 +78,7 @@ class StdioUpstream implements Upstream {
   readonly #redact: Redact;
   /** What `server/discover` was last seen to offer. */
   #revisions: readonly string[] | undefined;
+  #spoken: Spoken = {};
 
   constructor(options: StdioUpstreamOptions, deps: StdioUpstreamDeps) {
     this.name = options.name;
@@ -107,12 +109,31 @@ class StdioUpstream implements Upstream {
   }
 
   async describe(authorize?: Authorize): Promise<UpstreamDescription> {
+    const description = await this.#askOnce('legacy', describeServer, authorize);
+    this.#spoken = { ...this.#spoken, ...description.spoken };
+    return description;
+  }
+
+  /** Of a child of its own: many servers settle for an era with the first message they get. */
+  async discover(authorize?: Authorize): Promise<void> {
+    this.#spoken = { ...this.#spoken, modern: await this.#askOnce('modern', discoverModern, authorize) };
+  }
+
+  get spoken(): Spoken {
+    return this.#spoken;
+  }
+
+  async #askOnce<T>(
+    era: Era,
+    ask: (send: DescribeSend, signal: AbortSignal) => Promise<T>,
+    authorize: Authorize | undefined,
+  ): Promise<T> {
     const signal = AbortSignal.timeout(this.#options.timeoutMs);
     let detail: string | undefined;
     const secrets = this.#options.takesCredential === true ? await authorize?.(INITIALIZE) : undefined;
-    const session = this.#spawn('legacy', secrets?.environment, (reason) => (detail = reason));
+    const session = this.#spawn(era, secrets?.environment, (reason) => (detail = reason));
     try {
-      return await describeServer((sending) => session.send({ ...sending, signal }), signal);
+      return await ask((sending) => session.send({ ...sending, signal }), signal);
     } catch (error) {
       if (detail === undefined) throw error;
       throw new UpstreamError(

@@ -73,12 +73,22 @@ export class UpstreamError extends Error {
   }
 }
 
+/**
+ * What a server was last heard to say about the eras: the revision it spoke, false where it refused the era in so
+ * many words, nothing where nobody knows. A failed connection, 401, 403 and 5xx say nothing.
+ */
+export type Spoken = { readonly legacy?: string | false; readonly modern?: string | false };
+
 /** An MCP server behind the gateway. */
 export interface Upstream extends AsyncDisposable {
   readonly name: UpstreamName;
+  /** What `describe` and `discover` have learnt. */
+  readonly spoken: Spoken;
   send(outgoing: Outgoing): Promise<Answer>;
   /** Asks the server for what it offers, outside any run: for pinning. Bounded in pages and time. */
   describe(authorize?: Authorize): Promise<UpstreamDescription>;
+  /** Asks a server that `describe` met in the legacy era whether it speaks the modern one, too. */
+  discover(authorize?: Authorize): Promise<void>;
   /** Ends what the upstream holds for a run: its child process, its sessions. */
   endRun(run: RunId, authorize?: Authorize): Promise<void>;
 }
@@ -96,6 +106,7 @@ export type UpstreamDescription = {
   readonly prompts: readonly PromptDefinition[];
   readonly instructions?: string;
   readonly serverInfo?: JsonValue;
+  readonly spoken?: Spoken;
 };
 
 /** A tool as the server describes it (`Tool` in the MCP schema), unknown fields kept. */

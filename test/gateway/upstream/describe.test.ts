@@ -37,6 +37,7 @@ describe('describing a server', () => {
       tools: [{ name: 'a', 'x-own': 1 }, { name: 'b' }],
       prompts: [],
       serverInfo: { name: 'fake' },
+      spoken: { legacy: '2025-06-18' },
     });
     expect(seen.map(({ method, message }) => message?.['method'] ?? method)).toEqual([
       'initialize',
@@ -70,6 +71,7 @@ describe('describing a server', () => {
       prompts: [],
       instructions: 'be kind',
       serverInfo: { name: 'modern' },
+      spoken: { legacy: false, modern: '2026-07-28' },
     });
   });
 

@@ -83,6 +83,10 @@ function openStores(embedded: EmbeddedLog, state: LogState) {
       keyWasUsed: (agent, key) => embedded.keyWasUsed(agent, key),
     }),
     history: createEmbeddedRunHistory(state.runs.filter(({ state }) => state === 'live')),
-    singleUse: createEmbeddedSingleUse({ now, runs: state.runs.map(({ run }) => run) }),
+    singleUse: createEmbeddedSingleUse({
+      now,
+      runs: state.runs.map(({ run }) => run),
+      assertions: state.assertions,
+    }),
   };
 }

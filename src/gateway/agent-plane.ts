@@ -10,7 +10,7 @@ import {
 } from './aggregate/index.ts';
 import { type CallDeps, handleCall, type Inbound, refusalToWire } from './call/index.ts';
 import { type AdmitRefusal, agentGone, checkSite, writeAnswer } from './mcp/index.ts';
-import { oauthRoutes } from './oauth/index.ts';
+import { type OAuthRoutesDeps, oauthRoutes } from './oauth/index.ts';
 
 /** What the agent plane needs beside the way of a call. */
 export type AgentPlaneDeps = {
@@ -25,6 +25,7 @@ export type AgentPlaneDeps = {
   readonly requestMs: number;
   /** Are policies in force? Before that every call is refused. */
   readonly isReady: () => boolean;
+  readonly oauth: Pick<OAuthRoutesDeps, 'recordRefusal' | 'perSourceAndMinute'>;
 };
 
 const MCP_ROUTE = '/mcp/:upstream';
@@ -64,7 +65,7 @@ export function createAgentPlane(deps: AgentPlaneDeps): FastifyInstance {
     if (deps.isReady()) return { status: 'ready' };
     return reply.code(503).header('retry-after', '1').send({ status: 'policies are not in force yet' });
   });
-  oauthRoutes(app, { authority: deps.authority, log: deps.call.log });
+  oauthRoutes(app, { authority: deps.authority, log: deps.call.log, ...deps.oauth });
   app.register((mcp, _options, done) => {
     mcpRoutes(mcp, deps);
     done();

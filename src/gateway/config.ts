@@ -1,14 +1,9 @@
 import { z } from 'zod';
-import { parseAgentName, parseUpstreamName, SallyportError } from '../base/index.ts';
+import { parseUpstreamName, SallyportError } from '../base/index.ts';
+import { AdminEntry, AttestorEntry, agentName, identityProblems, TlsListener } from './config-identity.ts';
 
 const WEB_URL = /^https?:\/\//;
 const NAME_RULE = 'must be lower-case letters, digits and inner hyphens, at most 63 characters';
-const agentName = z.string().transform((name, context) => {
-  const parsed = parseAgentName(name);
-  if (parsed !== undefined) return parsed;
-  context.addIssue({ code: 'custom', message: NAME_RULE });
-  return z.NEVER;
-});
 const upstreamName = z.string().transform((name, context) => {
   const parsed = parseUpstreamName(name);
   if (parsed !== undefined) return parsed;
@@ -35,7 +30,8 @@ const Owner = z.strictObject({
   contact: z.string().min(1).describe('Where to reach the owner: mail address, channel, pager.'),
 });
 
-const Agent = z.strictObject({
+/** An agent as configuration and admin API have it. */
+export const AgentConfigEntry = z.strictObject({
   name: agentName,
   owner: Owner.describe('Who answers for the agent. An agent without an owner gets no run.'),
   environment: z
@@ -50,30 +46,8 @@ const Agent = z.strictObject({
   maxCalls: z.int().min(1).max(1_000_000).default(1000).describe('Tool calls a run may have forwarded.'),
   maxDepth: z.int().min(0).max(8).default(0).describe('Delegation levels below a root run.'),
   maxRunSeconds: z.int().min(1).max(86_400).default(3600).describe('Longest life of a run.'),
+  disabled: z.boolean().default(false).describe('A disabled agent keeps its place and gets nothing.'),
 });
-
-const JwtRule = z.strictObject({
-  agent: agentName,
-  claims: z
-    .record(z.string(), z.string())
-    .refine((claims) => Object.keys(claims).length > 0, { error: 'must name at least one claim' })
-    .describe('Claims that must be equal, all of them; no wildcards.'),
-});
-
-const Attestor = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('jwt').describe('A JWT from an issuer you trust: CI, Kubernetes, a cloud, your own.'),
-    name: z.string().min(1),
-    issuer: z.string().min(1).describe('Exact "iss" claim.'),
-    jwks: z.union([z.strictObject({ file: z.string().min(1) }), z.strictObject({ url: webUrl })]),
-    algorithms: z.array(z.enum(['ES256', 'ES384', 'EdDSA', 'RS256', 'PS256'])).min(1),
-    rules: z.array(JwtRule).min(1),
-  }),
-  z.strictObject({
-    kind: z.literal('join-token').describe('One-time tokens for development; loopback listeners only.'),
-    name: z.string().min(1).default('join-token'),
-  }),
-]);
 
 const ToolSettings = z.strictObject({
   labels: z
@@ -171,6 +145,18 @@ const Limits = z.strictObject({
     .max(1_000_000)
     .default(20_000)
     .describe('Records waiting for the disk before calls get 503.'),
+  tokenRequestsPerSource: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(3000)
+    .describe('Token requests a minute from one address (one /64 of IPv6).'),
+  tokenRequestsPerAgent: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(3000)
+    .describe('Token requests a minute of one agent that has proven itself.'),
 });
 
 /** The whole configuration: one file, strict. Secrets are not in it. */
@@ -188,8 +174,14 @@ export const Config = z.strictObject({
   policies: z.string().min(1).default('./policies').describe('Folder of *.cedar files.'),
   agentPlane: Listener.default({ host: '127.0.0.1', port: 8474 }),
   adminPlane: Listener.default({ host: '127.0.0.1', port: 8475 }),
-  agents: z.array(Agent).min(1),
-  attestors: z.array(Attestor).min(1),
+  tlsListeners: z
+    .array(TlsListener)
+    .max(16)
+    .default([])
+    .describe('Listeners for agents with X509-SVIDs, one for each trust domain.'),
+  admin: AdminEntry.default(AdminEntry.parse({})).describe('Who may use the admin plane.'),
+  agents: z.array(AgentConfigEntry).min(1),
+  attestors: z.array(AttestorEntry).min(1),
   upstreams: z.array(Upstream).min(1),
   labels: z
     .array(label)
@@ -205,7 +197,6 @@ export const Config = z.strictObject({
 
 export type Config = z.infer<typeof Config>;
 export type AgentConfig = Config['agents'][number];
-export type AttestorConfig = Config['attestors'][number];
 export type UpstreamConfig = Config['upstreams'][number];
 
 /**
@@ -257,10 +248,10 @@ function urlProblems({ upstreams }: Config): string[] {
 
 /** What a schema cannot say: names that must be unique or must exist, dangers that depend on each other. */
 function crossCheck(config: Config): string[] {
-  const problems = [...listenerProblems(config), ...urlProblems(config)];
   const upstreams = new Set<string>(config.upstreams.map((upstream) => upstream.name));
   const agents = new Set<string>(config.agents.map((agent) => agent.name));
   const labels = new Set(config.labels);
+  const problems = [...listenerProblems(config), ...urlProblems(config), ...identityProblems(config, agents)];
   if (agents.has('sallyport'))
     problems.push('agents: "sallyport" is the name of the gateway itself; choose another');
   if (upstreams.size < config.upstreams.length) problems.push('upstreams: two have the same name');
@@ -277,11 +268,6 @@ function crossCheck(config: Config): string[] {
       problems.push(
         'attestors: join-token is for loopback listeners only; bind agentPlane.host to 127.0.0.1 or remove it',
       );
-    }
-    if (attestor.kind !== 'jwt') continue;
-    for (const rule of attestor.rules) {
-      if (!agents.has(rule.agent))
-        problems.push(`attestors.${attestor.name}: no agent is called "${rule.agent}"`);
     }
   }
   for (const upstream of config.upstreams) {

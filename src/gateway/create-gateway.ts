@@ -66,7 +66,11 @@ export async function createGateway(config: Config, ports: GatewayPorts): Promis
   };
 }
 
-function agentPlaneOf(wired: WiredGateway, config: Config, { ids }: GatewayPorts): FastifyInstance {
+function agentPlaneOf(
+  wired: WiredGateway,
+  config: Config,
+  { ids, intentLog }: GatewayPorts,
+): FastifyInstance {
   const { call, authority, policies, aggregateSessions } = wired;
   return createAgentPlane({
     call,
@@ -77,6 +81,12 @@ function agentPlaneOf(wired: WiredGateway, config: Config, { ids }: GatewayPorts
     bodyBytes: config.limits.bodyBytes,
     requestMs: config.limits.requestSeconds * 1000,
     isReady: () => policies.isLoaded,
+    oauth: {
+      async recordRefusal(refused) {
+        await intentLog.append({ type: 'token.refusal', ...refused });
+      },
+      perSourceAndMinute: config.limits.tokenRequestsPerSource,
+    },
   });
 }
 

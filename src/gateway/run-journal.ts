@@ -25,6 +25,9 @@ export function createRunJournal(deps: RunJournalDeps): RunJournal {
     async opened(run) {
       await deps.intentLog.append(toRecord(run));
     },
+    async renewed({ id }, evidence, until) {
+      await deps.intentLog.append({ type: 'run.renew', run: id, evidence, until });
+    },
     async closed(runs, ending) {
       for (const run of runs) cut(run, deps);
       await deps.history.close(runs);

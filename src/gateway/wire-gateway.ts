@@ -101,7 +101,7 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
       limits: { bodyBytes: config.limits.bodyBytes },
     },
     credentialsOf: (inbound) => credentialsOf(inbound, publicUrl),
-    identity: { tokens, proofs, runs },
+    identity: { tokens, proofs, runs, now },
     minting,
     upstreams,
     catalogue,

@@ -1,8 +1,10 @@
-import { err, ok, type Result } from '../base/index.ts';
+import { randomUUID } from 'node:crypto';
+import { type Clock, err, ok, type Result, sha256, toEpochSeconds } from '../base/index.ts';
+import { isInTime, type X509Svid } from './attestors/index.ts';
 import type { ProofDefect, ProofVerifier } from './dpop.ts';
 import type { Caller } from './run.ts';
 import type { AdmitRefusal, RunStore } from './run-store.ts';
-import type { RunTokenVerifier, TokenDefect } from './run-token.ts';
+import type { RunTokenClaims, RunTokenVerifier, TokenDefect } from './run-token.ts';
 
 /** What a request shows, and for which of our URLs. */
 export type AuthenticationRequest = {
@@ -13,12 +15,15 @@ export type AuthenticationRequest = {
   readonly url: string;
   /** The audiences that the endpoint accepts. */
   readonly resources: readonly string[];
+  /** The client certificate of the connection, verified by the listener of its trust domain. */
+  readonly certificate?: X509Svid | undefined;
 };
 
 export type AuthenticateDeps = {
   readonly tokens: RunTokenVerifier;
   readonly proofs: ProofVerifier;
   readonly runs: RunStore;
+  readonly now: Clock;
 };
 
 /** Why nobody is behind a request. `bearer_refused` is the downgrade of RFC 9449 §7.1, whatever the token. */
@@ -41,6 +46,10 @@ export async function authenticate(
   request: AuthenticationRequest,
   deps: AuthenticateDeps,
 ): Promise<Result<Caller, AuthFailure>> {
+  const { certificate } = request;
+  if (certificate !== undefined && request.dpop === undefined) {
+    return authenticateConnection(request, certificate, deps);
+  }
   const token = readToken(request.authorization);
   if (!token.ok) return token;
   const { method, url } = request;
@@ -48,20 +57,54 @@ export async function authenticate(
   if (!proof.ok) return err({ reason: 'proof_invalid', defect: proof.error });
   const claims = deps.tokens.verify(token.value, request.resources);
   if (!claims.ok) return err({ reason: 'token_invalid', defect: claims.error });
-  if (proof.value.thumbprint !== claims.value.key) return err({ reason: 'key_mismatch' });
+  if (claims.value.binding !== 'jkt' || proof.value.thumbprint !== claims.value.key)
+    return err({ reason: 'key_mismatch' });
   if (!deps.proofs.hasValidSignature(proof.value, 'known')) {
     return err({ reason: 'proof_invalid', defect: 'signature' });
   }
-  const { run, key, tokenId } = claims.value;
   const { proofId, expiresAt } = proof.value;
+  return admit(claims.value, { pop: 'dpop', proofId, expiresAt }, deps);
+}
+
+/**
+ * A token that is bound to the certificate of the very connection it comes over (RFC 8705 §3). TLS has shown that
+ * the caller has the key and that nothing is played back, so there is no proof to remember.
+ */
+async function authenticateConnection(
+  request: AuthenticationRequest,
+  certificate: X509Svid,
+  deps: AuthenticateDeps,
+): Promise<Result<Caller, AuthFailure>> {
+  const token = readBearer(request.authorization);
+  if (!token.ok) return token;
+  const claims = deps.tokens.verify(token.value, request.resources);
+  if (!claims.ok) return err({ reason: 'token_invalid', defect: claims.error });
+  if (claims.value.binding !== 'x5t#S256') return err({ reason: 'bearer_refused' });
+  if (claims.value.key !== certificate.thumbprint || !isInTime(certificate, deps.now))
+    return err({ reason: 'key_mismatch' });
+  const expiresAt = toEpochSeconds(deps.now()) + 1; // nothing has to be remembered of it
+  return admit(claims.value, { pop: 'mtls', proofId: sha256(randomUUID()), expiresAt }, deps);
+}
+
+async function admit(
+  { run, key, tokenId }: RunTokenClaims,
+  { pop, proofId, expiresAt }: Pick<Caller, 'pop' | 'proofId'> & { readonly expiresAt: number },
+  { runs }: AuthenticateDeps,
+): Promise<Result<Caller, AuthFailure>> {
   try {
-    const chain = await deps.runs.admit(run, proofId, expiresAt);
+    const chain = await runs.admit(run, proofId, expiresAt);
     if (!chain.ok) return err({ reason: 'run_refused', refusal: chain.error });
     if (chain.value[0].key !== key) return err({ reason: 'key_mismatch' });
-    return ok({ chain: chain.value, pop: 'dpop', tokenId, proofId });
+    return ok({ chain: chain.value, pop, tokenId, proofId });
   } catch (cause) {
     return err({ reason: 'store_unavailable', cause });
   }
+}
+
+function readBearer(authorization: string | undefined): Result<string, AuthFailure> {
+  if (authorization === undefined || authorization === '') return err({ reason: 'token_missing' });
+  const [, token] = /^bearer ([^ ]+)$/i.exec(authorization) ?? [];
+  return token === undefined ? err({ reason: 'scheme_unknown' }) : ok(token);
 }
 
 function readToken(authorization: string | undefined): Result<string, AuthFailure> {

@@ -5,7 +5,7 @@ import { declaresSame, intentDetails, type WantedIntent } from './intent-details
 import type { Chain, Run } from './run.ts';
 import { runReference } from './run-reference.ts';
 import type { Ending, OpenRefusal, RunState } from './run-store.ts';
-import { issueRunToken, SCOPE } from './run-token.ts';
+import { issueRunToken, SCOPE, type TokenTarget } from './run-token.ts';
 import { refuseToken, type TokenRefusal } from './token-refusal.ts';
 
 /** What the run store knows of a key. */
@@ -17,7 +17,7 @@ export type KnownKey = { readonly run: Run; readonly state: RunState } | 'forgot
  */
 export async function openRun(
   chain: Chain,
-  resource: string,
+  target: TokenTarget,
   deps: AuthorityDeps,
 ): Promise<Result<TokenResponse, TokenRefusal>> {
   const [run] = chain;
@@ -30,7 +30,7 @@ export async function openRun(
     await closeAgain('not opened: the run store failed');
     throw cause;
   });
-  if (opened.ok) return ok(tokenFor(chain, resource, deps));
+  if (opened.ok) return ok(tokenFor(chain, target, deps));
   await closeAgain(`not opened: ${opened.error}`);
   return refuseToken('invalid_grant', openRefusalMessage(opened.error));
 }
@@ -39,7 +39,7 @@ export async function openRun(
 export async function renewRun(
   known: KnownKey,
   wanted: readonly (WantedIntent | undefined)[],
-  resource: string,
+  target: TokenTarget,
   deps: AuthorityDeps,
 ): Promise<Result<TokenResponse, TokenRefusal>> {
   const chain = known === 'forgotten' ? undefined : await findLiveChain(known.run, deps);
@@ -56,16 +56,16 @@ export async function renewRun(
       'this key stands for a run with another intent; repeat that one, leave it out, or make a new key',
     );
   }
-  return ok(tokenFor(chain, resource, deps));
+  return ok(tokenFor(chain, target, deps));
 }
 
-function tokenFor(chain: Chain, resource: string, deps: AuthorityDeps): TokenResponse {
+function tokenFor(chain: Chain, target: TokenTarget, deps: AuthorityDeps): TokenResponse {
   const [run] = chain;
   const issuer = deps.urls.issuer;
-  const { token, expiresAt } = issueRunToken(chain, resource, { ...deps, issuer });
+  const { token, expiresAt } = issueRunToken(chain, target, { ...deps, issuer });
   return {
     access_token: token,
-    token_type: 'DPoP',
+    token_type: target.binding === 'jkt' ? 'DPoP' : 'Bearer', // RFC 8705 §3: bound to the connection
     expires_in: expiresAt - toEpochSeconds(deps.now()),
     scope: SCOPE,
     authorization_details: [intentDetails(run)],

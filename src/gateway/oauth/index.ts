@@ -1,1 +1,3 @@
+export { createRateLimit } from './rate-limit.ts';
+export type { RecordRefusal } from './refusals.ts';
 export { type OAuthRoutesDeps, oauthRoutes } from './routes.ts';

@@ -23,6 +23,8 @@ export type IndexDelta = {
   /** Calls with an outcome in this stretch and the intent before it. */
   readonly settled: Set<CallId>;
   readonly proofs: string[];
+  /** Assertions that renewed a run. */
+  readonly renewals: { readonly run: RunId; readonly digest: string; readonly until: number }[];
 };
 
 export function emptyDelta(next: number, leaf: Hash): IndexDelta {
@@ -38,6 +40,7 @@ export function emptyDelta(next: number, leaf: Hash): IndexDelta {
     openIntents: new Map(),
     settled: new Set(),
     proofs: [],
+    renewals: [],
   };
 }
 
@@ -53,6 +56,9 @@ export function addToDelta(delta: IndexDelta, record: LogRecord, leaf: Hash): vo
       return;
     case 'run.close':
       delta.closed.set(record.run, { state: record.state, at: record.at });
+      return;
+    case 'run.renew':
+      delta.renewals.push({ run: record.run, digest: record.evidence.digest, until: record.until });
       return;
     case 'intent': {
       const counts = countsOf(delta, record.run);

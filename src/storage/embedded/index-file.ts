@@ -4,7 +4,7 @@ import { folderError, makePrivateFile } from './data-folder.ts';
 import { isSqliteError, SQLITE_CORRUPT, SQLITE_NOTADB } from './sqlite.ts';
 
 /** Changes with every change of the tables or of what they mean; an index of another format is rebuilt. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 const SCHEMA = `
 CREATE TABLE cursor (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL, leaf TEXT NOT NULL) STRICT;
@@ -25,6 +25,8 @@ CREATE TABLE tree_labels (root TEXT NOT NULL, label TEXT NOT NULL, PRIMARY KEY (
 CREATE TABLE open_intents (call TEXT PRIMARY KEY, idx INTEGER NOT NULL, run TEXT NOT NULL, leaf TEXT NOT NULL) STRICT;
 CREATE TABLE proofs (at INTEGER NOT NULL, list TEXT NOT NULL) STRICT;
 CREATE INDEX proofs_by_time ON proofs (at);
+CREATE TABLE assertions (digest TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX assertions_by_time ON assertions (until);
 INSERT INTO cursor (id, next, leaf) VALUES (1, 0, '');
 PRAGMA user_version=${FORMAT};
 `;

@@ -37,6 +37,12 @@ export type LogState = {
   readonly runs: readonly LoggedRun[];
   /** Proofs of possession seen within ten minutes; `at` in milliseconds since the epoch, rather too late. */
   readonly proofs: readonly { readonly proof: string; readonly at: number }[];
+  /** Assertions that renewed a run and still prove something, with the key that came first; `until` in seconds. */
+  readonly assertions: readonly {
+    readonly digest: string;
+    readonly holder: string;
+    readonly until: number;
+  }[];
 };
 
 /** How far the index has followed the log. */
@@ -47,7 +53,12 @@ export function readCursor(db: DatabaseSync): { readonly next: number; readonly 
 
 /** `now` in milliseconds since the epoch. */
 export function readState(db: DatabaseSync, now: number): LogState {
-  return { openIntents: readOpenIntents(db), runs: readRecentRuns(db, now), proofs: readProofs(db, now) };
+  return {
+    openIntents: readOpenIntents(db),
+    runs: readRecentRuns(db, now),
+    proofs: readProofs(db, now),
+    assertions: readAssertions(db, now),
+  };
 }
 
 /** In log order. */
@@ -142,4 +153,15 @@ function readProofs(db: DatabaseSync, now: number): LogState['proofs'] {
   return rows.flatMap(({ at, list }) =>
     (JSON.parse(String(list)) as string[]).map((proof) => ({ proof, at: Number(at) })),
   );
+}
+
+function readAssertions(db: DatabaseSync, now: number): LogState['assertions'] {
+  const rows = db
+    .prepare('SELECT digest, holder, until FROM assertions WHERE until > ?')
+    .all(Math.floor(now / 1000));
+  return rows.map(({ digest, holder, until }) => ({
+    digest: String(digest),
+    holder: String(holder),
+    until: Number(until),
+  }));
 }

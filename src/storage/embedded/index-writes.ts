@@ -11,6 +11,7 @@ export function writeDelta(db: DatabaseSync, delta: IndexDelta): void {
   writeLabels(db, delta);
   writeIntents(db, delta);
   writeProofs(db, delta);
+  writeRenewals(db, delta);
   db.prepare('UPDATE cursor SET next = ?, leaf = ?').run(delta.next, delta.leaf);
 }
 
@@ -61,4 +62,15 @@ function writeProofs(db: DatabaseSync, { proofs, at }: IndexDelta): void {
     db.prepare('INSERT INTO proofs (at, list) VALUES (?, ?)').run(time, JSON.stringify(proofs));
   }
   db.prepare('DELETE FROM proofs WHERE at < ?').run(time - PROOF_MEMORY);
+}
+
+/** The first key that came with an assertion keeps it. */
+function writeRenewals(db: DatabaseSync, { renewals, at }: IndexDelta): void {
+  const insert = db.prepare(
+    'INSERT OR IGNORE INTO assertions (digest, holder, until) SELECT ?, key, ? FROM runs WHERE run = ?',
+  );
+  for (const { run, digest, until } of renewals) insert.run(digest, until, run);
+  if (renewals.length > 0) {
+    db.prepare('DELETE FROM assertions WHERE until < ?').run(Math.floor(Date.parse(at) / 1000));
+  }
 }

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { SallyportError } from '../base/index.ts';
+import { addAgents } from './agents-command.ts';
 import { checkConfig } from './check-config.ts';
 import { connect } from './connect.ts';
 import { logList, logShow, logVerify } from './log.ts';
@@ -50,6 +51,7 @@ function createProgram(done: (code: number) => void): Command {
   addConnect(program, done);
   addLog(program.command('log').description('read and verify the intent log'), done);
   addRuns(program.command('runs').description('see and stop live runs, over the admin plane'), done);
+  addAgents(program.command('agents').description('the registry of agents, over the admin plane'), done, out);
   addTools(program.command('tools').description('review the tool definitions of upstreams'), done);
   return program;
 }

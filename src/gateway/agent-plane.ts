@@ -1,6 +1,13 @@
+import type { RequestListener } from 'node:http';
+import { createServer } from 'node:https';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { IdSource } from '../base/index.ts';
-import { type AuthorityDeps, gatewayResource, resourceMetadataUrl } from '../identity/index.ts';
+import {
+  type AuthorityDeps,
+  gatewayResource,
+  resourceMetadataUrl,
+  type X509Svid,
+} from '../identity/index.ts';
 import {
   AGGREGATE,
   type AggregateDeps,
@@ -11,6 +18,7 @@ import {
 import { type CallDeps, handleCall, type Inbound, refusalToWire } from './call/index.ts';
 import { type AdmitRefusal, agentGone, checkSite, writeAnswer } from './mcp/index.ts';
 import { type OAuthRoutesDeps, oauthRoutes } from './oauth/index.ts';
+import type { TlsSettings } from './tls-listener.ts';
 
 /** What the agent plane needs beside the way of a call. */
 export type AgentPlaneDeps = {
@@ -26,6 +34,11 @@ export type AgentPlaneDeps = {
   /** Are policies in force? Before that every call is refused. */
   readonly isReady: () => boolean;
   readonly oauth: Pick<OAuthRoutesDeps, 'recordRefusal' | 'perSourceAndMinute'>;
+  /** For a listener that asks for client certificates: what it speaks, and whose connection a request came over. */
+  readonly tls?: {
+    readonly https: TlsSettings['https'];
+    readonly certificateOf: (request: FastifyRequest) => X509Svid | undefined;
+  };
 };
 
 const MCP_ROUTE = '/mcp/:upstream';
@@ -36,15 +49,22 @@ type McpRoute = { Params: { upstream?: string }; Body: Buffer | undefined };
 
 /** The listener agents use: `/mcp`, `/oauth`, `/.well-known`. Nothing here reaches the admin plane. */
 export function createAgentPlane(deps: AgentPlaneDeps): FastifyInstance {
+  // Node.js does not end slow bodies while the limit for headers is above that for whole requests.
+  const timing = {
+    headersTimeout: deps.requestMs,
+    connectionsCheckingInterval: Math.min(deps.requestMs, SLOWNESS_CHECK_MS),
+  };
+  const https = deps.tls && { ...deps.tls.https, ca: [...deps.tls.https.ca] };
   const app = Fastify({
     logger: false,
     bodyLimit: deps.bodyBytes,
     requestTimeout: deps.requestMs,
-    // Node.js does not end slow bodies while the limit for headers is above that for whole requests.
-    http: {
-      headersTimeout: deps.requestMs,
-      connectionsCheckingInterval: Math.min(deps.requestMs, SLOWNESS_CHECK_MS),
-    },
+    ...(https === undefined
+      ? { http: timing }
+      : {
+          serverFactory: (handler: RequestListener) =>
+            createServer({ ...https, ...timing, requestTimeout: deps.requestMs }, handler),
+        }),
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 128 },
   });
@@ -65,7 +85,8 @@ export function createAgentPlane(deps: AgentPlaneDeps): FastifyInstance {
     if (deps.isReady()) return { status: 'ready' };
     return reply.code(503).header('retry-after', '1').send({ status: 'policies are not in force yet' });
   });
-  oauthRoutes(app, { authority: deps.authority, log: deps.call.log, ...deps.oauth });
+  const certificates = deps.tls === undefined ? {} : { certificateOf: deps.tls.certificateOf };
+  oauthRoutes(app, { authority: deps.authority, log: deps.call.log, ...deps.oauth, ...certificates });
   app.register((mcp, _options, done) => {
     mcpRoutes(mcp, deps);
     done();
@@ -100,6 +121,7 @@ function toInbound(request: FastifyRequest<McpRoute>, reply: FastifyReply, deps:
     method: request.method as Inbound['method'], // the route takes no other
     headers: request.headers,
     proofs: request.raw.headersDistinct['dpop'],
+    certificate: deps.tls?.certificateOf(request),
     body: request.body,
     agentGone: agentGone(reply.raw),
     elapsed: stopwatch(),

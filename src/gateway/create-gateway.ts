@@ -1,14 +1,17 @@
 import type { FastifyInstance } from 'fastify';
 import { digestJson, type JsonValue, SallyportError } from '../base/index.ts';
 import { endExpiredRuns, endRun } from '../identity/index.ts';
+import { createOperators } from './admin/authenticate-operator.ts';
 import type { Status } from './admin/contract.ts';
 import { createAdminPlane } from './admin/create-admin-plane.ts';
-import { createOperatorCheck, openOperatorKey } from './admin/operator-key.ts';
-import { createAgentPlane } from './agent-plane.ts';
+import { type AgentPlaneDeps, createAgentPlane } from './agent-plane.ts';
+import { createAgentAdmin, endOrphanedRuns } from './agents.ts';
 import { issueJoinToken } from './authority.ts';
 import type { Config } from './config.ts';
+import type { TlsListenerConfig } from './config-identity.ts';
 import { followUpstreams } from './follow-upstreams.ts';
 import { adminUrlOf, hostsOf, publicUrlOf } from './gateway-urls.ts';
+import { createSvidReader, followBundle, readTlsSettings } from './tls-listener.ts';
 import { createToolReviews } from './tool-reviews.ts';
 import { requireKnownTools } from './tool-settings.ts';
 import { type GatewayPorts, type WiredGateway, wireGateway } from './wire-gateway.ts';
@@ -38,6 +41,7 @@ export async function createGateway(config: Config, ports: GatewayPorts): Promis
     version: VERSION,
     config: digestJson(config as unknown as JsonValue),
   });
+  await endOrphanedRuns({ registry: wired.registry, runs, journal });
   const agentPlane = agentPlaneOf(wired, config, ports);
   const adminPlane = await adminPlaneOf(wired, config, ports);
 
@@ -48,6 +52,8 @@ export async function createGateway(config: Config, ports: GatewayPorts): Promis
   starting.defer(() => adminPlane.close());
   await listen(agentPlane, config.agentPlane, 'agentPlane');
   await listen(adminPlane, config.adminPlane, 'adminPlane');
+  for (const settings of config.tlsListeners)
+    starting.use(await listenWithTls(settings, wired, config, ports));
   const sweep = setInterval(() => {
     endExpiredRuns({ runs, journal, now }).catch((error: unknown) =>
       log.error({ err: error }, 'expired runs not closed'),
@@ -66,10 +72,33 @@ export async function createGateway(config: Config, ports: GatewayPorts): Promis
   };
 }
 
+/** A listener for the agents of one trust domain, who show client certificates. */
+async function listenWithTls(
+  settings: TlsListenerConfig,
+  wired: WiredGateway,
+  config: Config,
+  ports: GatewayPorts,
+): Promise<AsyncDisposable> {
+  const { trustDomain, https } = readTlsSettings(settings);
+  const app = agentPlaneOf(wired, config, ports, {
+    https,
+    certificateOf: createSvidReader(trustDomain, ports.log),
+  });
+  await listen(app, settings, 'tlsListeners');
+  const following = followBundle(app.server, settings, ports.log);
+  return {
+    async [Symbol.asyncDispose]() {
+      following[Symbol.dispose]();
+      await app.close();
+    },
+  };
+}
+
 function agentPlaneOf(
   wired: WiredGateway,
   config: Config,
   { ids, intentLog }: GatewayPorts,
+  tls?: AgentPlaneDeps['tls'],
 ): FastifyInstance {
   const { call, authority, policies, aggregateSessions } = wired;
   return createAgentPlane({
@@ -81,6 +110,7 @@ function agentPlaneOf(
     bodyBytes: config.limits.bodyBytes,
     requestMs: config.limits.requestSeconds * 1000,
     isReady: () => policies.isLoaded,
+    ...(tls === undefined ? {} : { tls }),
     oauth: {
       async recordRefusal(refused) {
         await intentLog.append({ type: 'token.refusal', ...refused });
@@ -96,11 +126,17 @@ async function adminPlaneOf(
   ports: GatewayPorts,
 ): Promise<FastifyInstance> {
   const { runs, intentLog, now, log } = ports;
-  const { call, journal, policies, pinning } = wired;
+  const { call, journal, policies, pinning, registry, agentChanges } = wired;
   const { catalogue } = call;
   const url = adminUrlOf(config);
   return createAdminPlane({
-    operator: await createOperatorCheck(await openOperatorKey(config.data), url, now),
+    operator: await createOperators(config.admin, {
+      data: config.data,
+      adminUrl: url,
+      publicUrl: publicUrlOf(config),
+      now,
+    }),
+    agents: createAgentAdmin({ config, registry, store: agentChanges, intentLog, runs, journal }),
     liveRuns: () => runs.live(),
     revoke: (run, by, reason) => endRun(run, { state: 'revoked', by, reason }, { runs, journal }),
     status: () => statusOf(wired, ports),

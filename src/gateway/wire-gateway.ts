@@ -4,13 +4,17 @@ import type { Logger } from 'pino';
 import type { Clock, IdSource, UpstreamName } from '../base/index.ts';
 import type { RunHistory } from '../cedar/index.ts';
 import {
+  createAgentRegistry,
   gatewayResource,
+  type LiveAgentRegistry,
   type RunJournal,
   type RunStore,
   type SigningKeys,
   type SingleUse,
 } from '../identity/index.ts';
 import type { IntentLog } from '../intent-log/index.ts';
+import { type AgentChangeStore, openAgentChanges } from './agent-changes.ts';
+import { applyAgentChanges } from './agents.ts';
 import { AGGREGATE, type AggregateSessions, createAggregateSessions } from './aggregate/index.ts';
 import { type Authority, createAuthority } from './authority.ts';
 import {
@@ -54,6 +58,8 @@ export type WiredGateway = {
   readonly policies: Policies;
   readonly pinning: PinDeps;
   readonly aggregateSessions: AggregateSessions;
+  readonly registry: LiveAgentRegistry;
+  readonly agentChanges: AgentChangeStore;
 };
 
 /** Throws `ERR_CONFIG_INVALID` and `ERR_CATALOGUE_INVALID`. */
@@ -80,7 +86,10 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
     letGo: (run) => [...upstreams.values()].map((port) => letGo(port, run.id, pinning.ownCalls)),
     log,
   });
-  const authority = createAuthority(config, publicUrl, { ...ports, journal });
+  const registry = createAgentRegistry(config.agents);
+  const agentChanges = openAgentChanges(config.data);
+  await applyAgentChanges(registry, agentChanges);
+  const authority = createAuthority(config, publicUrl, { ...ports, journal, agents: registry });
   const { tokens, proofs, trustDomain } = authority.deps;
   const minting = { keys: ports.keys, issuer: publicUrl, now };
   const ownCalls = createOwnCalls({ intentLog, journal, minting, ids: ports.ids, trustDomain, now });
@@ -96,7 +105,7 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
 
   const call: CallDeps = {
     admission: {
-      allowedHosts: hostsOf(publicUrl, config.agentPlane),
+      allowedHosts: [config.agentPlane, ...config.tlsListeners].flatMap((at) => hostsOf(publicUrl, at)),
       allowedOrigins: config.allowedOrigins,
       limits: { bodyBytes: config.limits.bodyBytes },
     },
@@ -116,7 +125,7 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
     now,
     log,
   };
-  return { call, authority, journal, policies, pinning, aggregateSessions };
+  return { call, authority, journal, policies, pinning, aggregateSessions, registry, agentChanges };
 }
 
 function letGo(
@@ -145,11 +154,11 @@ function wireRechecks(
 
 /** What a request shows, for the URL that configuration and route say it has. */
 function credentialsOf(
-  { headers, proofs, method, upstream }: Inbound,
+  { headers, proofs, certificate, method, upstream }: Inbound,
   publicUrl: string,
 ): ReturnType<CallDeps['credentialsOf']> {
   const all = gatewayResource(publicUrl);
   const url = upstream === AGGREGATE ? all : `${all}/${upstream}`;
   const authorization = headers['authorization'] as string | undefined; // node:http never repeats it
-  return { authorization, dpop: proofs, method, url, resources: [all, url] };
+  return { authorization, dpop: proofs, certificate, method, url, resources: [all, url] };
 }

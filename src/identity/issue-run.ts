@@ -1,12 +1,13 @@
 import { ok, type Result, toEpochSeconds } from '../base/index.ts';
 import { findLiveChain } from './ancestry.ts';
 import type { AuthorityDeps, TokenResponse } from './authority.ts';
+import { endRun } from './end-run.ts';
 import { declaresSame, intentDetails, type WantedIntent } from './intent-details.ts';
 import type { Chain, Run } from './run.ts';
 import { runReference } from './run-reference.ts';
 import type { Ending, OpenRefusal, RunState } from './run-store.ts';
 import { issueRunToken, SCOPE, type TokenTarget } from './run-token.ts';
-import { refuseToken, type TokenRefusal } from './token-refusal.ts';
+import { AGENT_GONE, refuseToken, type TokenRefusal } from './token-refusal.ts';
 
 /** What the run store knows of a key. */
 export type KnownKey = { readonly run: Run; readonly state: RunState } | 'forgotten';
@@ -30,6 +31,11 @@ export async function openRun(
     await closeAgain('not opened: the run store failed');
     throw cause;
   });
+  // A run that opened while its agent was being disabled was not among those that ended with it.
+  if (opened.ok && deps.agents.find(run.agent) === undefined) {
+    await endRun(run.id, { state: 'revoked', by: 'gateway', reason: 'the agent is disabled' }, deps);
+    return refuseToken('unauthorized_client', AGENT_GONE);
+  }
   if (opened.ok) return ok(tokenFor(chain, target, deps));
   await closeAgain(`not opened: ${opened.error}`);
   return refuseToken('invalid_grant', openRefusalMessage(opened.error));

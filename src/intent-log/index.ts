@@ -47,6 +47,7 @@ export {
 } from './merkle.ts';
 export {
   type Actor,
+  type AgentChangeRecord,
   type BootRecord,
   type Commitment,
   type DecisionEntry,

@@ -1,4 +1,5 @@
 export {
+  type AgentUse,
   createEmbeddedRunHistory,
   createEmbeddedRunStore,
   createEmbeddedSingleUse,

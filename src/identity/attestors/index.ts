@@ -1,9 +1,10 @@
 export type { AssertionForm, AttestationRefusal, Attested, Attestor } from './attestor.ts';
 export { type ClaimRule, claimRuleProblems, ruleProblems } from './claim-rules.ts';
 export type { Fetch } from './fetch-bounded.ts';
+export { createIssuerTokens } from './issuer-tokens.ts';
 export { createJoinTokens, type JoinTokens } from './join-token.ts';
 export { createJwtAttestor, type JwtAttestorDeps, type JwtAttestorEntry } from './jwt.ts';
-export { PRESETS } from './presets.ts';
+export { claimAt, PRESETS, type PresetName } from './presets.ts';
 export {
   createPrivateKeyJwtAttestor,
   type PrivateKeyJwtDeps,

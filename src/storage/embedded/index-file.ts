@@ -25,6 +25,10 @@ CREATE TABLE tree_labels (root TEXT NOT NULL, label TEXT NOT NULL, PRIMARY KEY (
 CREATE TABLE open_intents (call TEXT PRIMARY KEY, idx INTEGER NOT NULL, run TEXT NOT NULL, leaf TEXT NOT NULL) STRICT;
 CREATE TABLE proofs (at INTEGER NOT NULL, list TEXT NOT NULL) STRICT;
 CREATE INDEX proofs_by_time ON proofs (at);
+CREATE TABLE tool_use (
+  agent TEXT NOT NULL, upstream TEXT NOT NULL, tool TEXT NOT NULL, calls INTEGER NOT NULL, last_at TEXT NOT NULL,
+  PRIMARY KEY (agent, upstream, tool)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE assertions (digest TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX assertions_by_time ON assertions (until);
 INSERT INTO cursor (id, next, leaf) VALUES (1, 0, '');

@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { CallId, RunId } from '../../base/index.ts';
 import type { Run, RunState } from '../../identity/index.ts';
 import type { Hash, RunOpenRecord } from '../../intent-log/index.ts';
+import type { ToolUse } from './index-delta.ts';
 import { PROOF_MEMORY } from './index-writes.ts';
 
 /** An intent without an outcome, with what its outcome must name. */
@@ -164,4 +165,20 @@ function readAssertions(db: DatabaseSync, now: number): LogState['assertions'] {
     holder: String(holder),
     until: Number(until),
   }));
+}
+
+/** What agents called and when they last had a run, since the log began. */
+export type AgentUse = {
+  readonly tools: readonly ToolUse[];
+  /** RFC 3339 by agent. */
+  readonly lastRuns: ReadonlyMap<string, string>;
+};
+
+export function readAgentUse(db: DatabaseSync): AgentUse {
+  const rows = db.prepare('SELECT agent, upstream, tool, calls, last_at AS lastAt FROM tool_use').all();
+  const runs = db.prepare('SELECT agent, max(opened_at) AS at FROM runs GROUP BY agent').all();
+  return {
+    tools: rows as unknown as ToolUse[],
+    lastRuns: new Map(runs.map(({ agent, at }) => [String(agent), String(at)])),
+  };
 }

@@ -13,7 +13,9 @@ import { type DataFolder, dataFolderAt, folderError } from './data-folder.ts';
 import { addToDelta, emptyDelta, type IndexDelta } from './index-delta.ts';
 import { hasIndexFormat } from './index-file.ts';
 import {
+  type AgentUse,
   type LoggedRun,
+  readAgentUse,
   readCursor,
   readNewestRuns,
   readRoot,
@@ -38,6 +40,8 @@ export interface LogReader extends LogSource, Disposable {
   signedSize(): number;
   /** The newest runs, newest first. */
   runs(limit: number): LoggedRun[];
+  /** What agents called and when they last had a run, since the log began. */
+  agentUse(): AgentUse;
   /** Records of all runs in the delegation tree of a run, in log order; empty when the log has no such run. */
   tree(run: RunId): LogRecord[];
 }
@@ -120,6 +124,15 @@ class FileReader implements LogReader {
         }),
       );
       return [...opened, ...known].slice(0, limit).map((run) => withTail(run, tail));
+    });
+  }
+
+  agentUse(): AgentUse {
+    return this.#withTail((index, tail) => {
+      const known = index === undefined ? undefined : readAgentUse(index);
+      const lastRuns = new Map(known?.lastRuns);
+      for (const { agent, at } of tail.opened.values()) lastRuns.set(agent, at);
+      return { tools: [...(known?.tools ?? []), ...tail.toolUse.values()], lastRuns };
     });
   }
 

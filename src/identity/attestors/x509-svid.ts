@@ -80,11 +80,19 @@ function uriNames(extensions: ReadonlyMap<string, Extension>): readonly string[]
     .map(({ content }) => Buffer.from(content).toString('latin1'));
 }
 
+/** OpenSSL does not count a certificate as an authority whose key usage contradicts it. */
+function saysAuthority(constraints: Extension | undefined): boolean {
+  if (constraints === undefined) return false;
+  const [first] = readDer(readOne(constraints.value, DER.sequence).content);
+  return first?.tag === DER.boolean && first.content[0] !== 0;
+}
+
 function usageProblem(
   certificate: X509Certificate,
   extensions: ReadonlyMap<string, Extension>,
 ): string | undefined {
-  if (certificate.ca) return 'the client certificate is that of an authority';
+  if (certificate.ca || saysAuthority(extensions.get(OID.basicConstraints)))
+    return 'the client certificate is that of an authority';
   const usage = extensions.get(OID.keyUsage);
   const [, bits = 0] = usage === undefined ? [] : readOne(usage.value, DER.bitString).content;
   if ((bits & USAGE.digitalSignature) === 0) return 'the client certificate must be for digital signatures';

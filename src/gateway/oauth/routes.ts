@@ -45,15 +45,16 @@ export function oauthRoutes(app: FastifyInstance, deps: OAuthRoutesDeps): void {
 }
 
 /** What anyone may read. Paths are those of the issuer, whose own path goes behind the well-known part. */
-function discoveryRoutes(app: FastifyInstance, { urls, keys }: AuthorityDeps): void {
+function discoveryRoutes(app: FastifyInstance, authority: AuthorityDeps): void {
+  const { urls, keys } = authority;
   const prefix = new URL(urls.issuer).pathname.replace(/\/$/, '');
   const publish = (path: string, document: () => object) => {
     app.get(path, async (_request, reply) => reply.header('cache-control', PUBLIC).send(document()));
   };
   publish('/.well-known/jwks.json', () => keys.jwks());
   for (const path of new Set(['', prefix])) {
-    publish(`/.well-known/oauth-authorization-server${path}`, () => authorizationServerMetadata(urls));
-    publish(`/.well-known/openid-configuration${path}`, () => openidConfiguration(urls));
+    publish(`/.well-known/oauth-authorization-server${path}`, () => authorizationServerMetadata(authority));
+    publish(`/.well-known/openid-configuration${path}`, () => openidConfiguration(authority));
     const resource = `/.well-known/oauth-protected-resource${path}`;
     publish(`${resource}/mcp`, () => protectedResourceMetadata(gatewayResource(urls.issuer), urls));
     app.get<{ Params: { upstream: string } }>(`${resource}/mcp/:upstream`, async (request, reply) => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { mayDo, type Permission, PERMISSIONS } from '../../../src/gateway/admin/permissions.ts';
+import { mayDo, PERMISSIONS, type Permission } from '../../../src/gateway/admin/permissions.ts';
 import { ROLES } from '../../../src/gateway/config-identity.ts';
 
 it('docs/admin.md has the permission table as it is', () => {

@@ -109,10 +109,10 @@ describe('the registry of agents', () => {
       { name: agent, disabled: true, from: 'config', liveRuns: 0 },
       { name: 'clerk', disabled: true, from: 'api', owner: clerk.owner },
     ]);
-    expect(readRecords(lab.data).findLast((record) => record.type === 'run.close')).toMatchObject({
-      run: run.id,
-      by: 'gateway',
-    });
+    const closed = readRecords(lab.data).find(
+      (record) => record.type === 'run.close' && record.run === run.id,
+    );
+    expect(closed).toMatchObject({ by: 'gateway', state: 'revoked' });
     expect((await change(`/v1/agents/${agent}/enable`)).status).toBe(409);
     expect((await change('/v1/agents/clerk/remove')).status).toBe(200);
     expect((await change('/v1/agents/clerk/enable')).status).toBe(404);

@@ -23,7 +23,18 @@ export async function loadConfig(file: string): Promise<Config> {
   return resolveFolders(parseConfig(value, file), dirname(resolve(file)));
 }
 
-/** Makes the folders of a configuration absolute. */
+/** Makes the folders of a configuration, and the files of its TLS listeners, absolute. */
 export function resolveFolders(config: Config, base: string): Config {
-  return { ...config, data: resolve(base, config.data), policies: resolve(base, config.policies) };
+  const tlsListeners = config.tlsListeners.map((listener) => ({
+    ...listener,
+    certificate: resolve(base, listener.certificate),
+    key: resolve(base, listener.key),
+    bundle: resolve(base, listener.bundle),
+  }));
+  return {
+    ...config,
+    data: resolve(base, config.data),
+    policies: resolve(base, config.policies),
+    tlsListeners,
+  };
 }

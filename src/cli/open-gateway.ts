@@ -158,6 +158,10 @@ async function openEmbeddedState({ data }: Config, embedded: EmbeddedLog, state:
       },
       isCurrent: () => true, // nobody else ends anything
     } satisfies RunWatch,
-    singleUse: createEmbeddedSingleUse({ now, runs: state.runs.map(({ run }) => run) }),
+    singleUse: createEmbeddedSingleUse({
+      now,
+      runs: state.runs.map(({ run }) => run),
+      assertions: state.assertions,
+    }),
   };
 }

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { SallyportError } from '../base/index.ts';
+import { addAgents } from './agents-command.ts';
 import { checkConfig } from './check-config.ts';
 import { connect } from './connect.ts';
 import { type ExportFlags, exportLog } from './export.ts';
@@ -64,6 +65,7 @@ function createProgram(done: (code: number) => void): Command {
     program.command('keys').description('see, rotate and remove signing keys, over the admin plane'),
     done,
   );
+  addAgents(program.command('agents').description('the registry of agents, over the admin plane'), done, out);
   addTools(program.command('tools').description('review the tool definitions of upstreams'), done);
   return program;
 }

@@ -1,3 +1,5 @@
+import type { RequestListener } from 'node:http';
+import { createServer } from 'node:https';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { IdSource } from '../base/index.ts';
 import {
@@ -5,6 +7,7 @@ import {
   gatewayResource,
   type Introspection,
   resourceMetadataUrl,
+  type X509Svid,
 } from '../identity/index.ts';
 import {
   AGGREGATE,
@@ -16,7 +19,8 @@ import {
 import { type BridgeDeps, handleInEra } from './bridge/index.ts';
 import { type CallDeps, type Inbound, refusalToWire } from './call/index.ts';
 import { type AdmitRefusal, agentGone, checkSite, writeAnswer } from './mcp/index.ts';
-import { introspectionRoute, oauthRoutes } from './oauth/index.ts';
+import { introspectionRoute, type OAuthRoutesDeps, oauthRoutes } from './oauth/index.ts';
+import type { TlsSettings } from './tls-listener.ts';
 
 /** What the agent plane needs beside the way of a call. */
 export type AgentPlaneDeps = {
@@ -33,6 +37,12 @@ export type AgentPlaneDeps = {
   readonly requestMs: number;
   /** Are policies in force? Before that every call is refused. */
   readonly isReady: () => boolean;
+  readonly oauth: Pick<OAuthRoutesDeps, 'recordRefusal' | 'perSourceAndMinute'>;
+  /** For a listener that asks for client certificates: what it speaks, and whose connection a request came over. */
+  readonly tls?: {
+    readonly https: TlsSettings['https'];
+    readonly certificateOf: (request: FastifyRequest) => X509Svid | undefined;
+  };
 };
 
 const MCP_ROUTE = '/mcp/:upstream';
@@ -43,15 +53,22 @@ type McpRoute = { Params: { upstream?: string }; Body: Buffer | undefined };
 
 /** The listener agents use: `/mcp`, `/oauth`, `/.well-known`. Nothing here reaches the admin plane. */
 export function createAgentPlane(deps: AgentPlaneDeps): FastifyInstance {
+  // Node.js does not end slow bodies while the limit for headers is above that for whole requests.
+  const timing = {
+    headersTimeout: deps.requestMs,
+    connectionsCheckingInterval: Math.min(deps.requestMs, SLOWNESS_CHECK_MS),
+  };
+  const https = deps.tls && { ...deps.tls.https, ca: [...deps.tls.https.ca] };
   const app = Fastify({
     logger: false,
     bodyLimit: deps.bodyBytes,
     requestTimeout: deps.requestMs,
-    // Node.js does not end slow bodies while the limit for headers is above that for whole requests.
-    http: {
-      headersTimeout: deps.requestMs,
-      connectionsCheckingInterval: Math.min(deps.requestMs, SLOWNESS_CHECK_MS),
-    },
+    ...(https === undefined
+      ? { http: timing }
+      : {
+          serverFactory: (handler: RequestListener) =>
+            createServer({ ...https, ...timing, requestTimeout: deps.requestMs }, handler),
+        }),
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 128 },
   });
@@ -72,7 +89,8 @@ export function createAgentPlane(deps: AgentPlaneDeps): FastifyInstance {
     if (deps.isReady()) return { status: 'ready' };
     return reply.code(503).header('retry-after', '1').send({ status: 'policies are not in force yet' });
   });
-  oauthRoutes(app, { authority: deps.authority, log: deps.call.log });
+  const certificates = deps.tls === undefined ? {} : { certificateOf: deps.tls.certificateOf };
+  oauthRoutes(app, { authority: deps.authority, log: deps.call.log, ...deps.oauth, ...certificates });
   introspectionRoute(app, { introspect: deps.introspect, log: deps.call.log });
   app.register((mcp, _options, done) => {
     mcpRoutes(mcp, deps);
@@ -108,6 +126,7 @@ function toInbound(request: FastifyRequest<McpRoute>, reply: FastifyReply, deps:
     method: request.method as Inbound['method'], // the route takes no other
     headers: request.headers,
     proofs: request.raw.headersDistinct['dpop'],
+    certificate: deps.tls?.certificateOf(request),
     body: request.body,
     agentGone: agentGone(reply.raw),
     elapsed: stopwatch(),

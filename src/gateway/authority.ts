@@ -1,12 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, type IdSource, parseAgentName, SallyportError } from '../base/index.ts';
 import {
-  type Attestor,
+  type AgentRegistry,
   type AuthorityDeps,
   authorityUrls,
   createAgentRegistry,
-  createJoinTokens,
-  createJwtAttestor,
   createProofVerifier,
   createRunTokenVerifier,
   type JoinTokens,
@@ -17,6 +15,8 @@ import {
   type SingleUse,
 } from '../identity/index.ts';
 import type { Config } from './config.ts';
+import { createAttestors } from './create-attestors.ts';
+import { createRateLimit } from './oauth/index.ts';
 
 /** What the authorization server is built from. */
 export type AuthorityPorts = {
@@ -28,6 +28,8 @@ export type AuthorityPorts = {
   readonly now: Clock;
   /** `NODE_ENV=production`: development attestors are refused. */
   readonly production: boolean;
+  /** Agents that may change while the gateway runs; those of the configuration when absent. */
+  readonly agents?: AgentRegistry;
 };
 
 /** The authorization server of a gateway, and the join tokens if the configuration has them. */
@@ -44,12 +46,21 @@ export function createAuthority(config: Config, publicUrl: string, ports: Author
     publicUrl,
     config.upstreams.map((upstream) => upstream.name),
   );
-  const { joinTokens, attestors } = createAttestors(config, urls.issuer, ports);
+  const agents = ports.agents ?? createAgentRegistry(config.agents);
+  const { attestors, certificates, joinTokens } = createAttestors(config.attestors, {
+    issuer: urls.issuer,
+    trustDomain,
+    now,
+    production: ports.production,
+    registeredRules: (attestor) => agents.rulesFor(attestor),
+  });
   const deps: AuthorityDeps = {
     urls,
     trustDomain,
-    agents: createAgentRegistry(config.agents),
+    agents,
     attestors,
+    certificates,
+    throttle: createRateLimit({ perMinute: config.limits.tokenRequestsPerAgent, now }),
     keys,
     tokens: createRunTokenVerifier({ keys, issuer: urls.issuer, now }),
     proofs: createProofVerifier(now),
@@ -61,20 +72,6 @@ export function createAuthority(config: Config, publicUrl: string, ports: Author
     now,
   };
   return { deps, joinTokens };
-}
-
-function createAttestors(
-  config: Config,
-  issuer: string,
-  { now, production }: AuthorityPorts,
-): { readonly joinTokens: JoinTokens | undefined; readonly attestors: readonly Attestor[] } {
-  let joinTokens: JoinTokens | undefined;
-  const attestors = config.attestors.map((entry): Attestor => {
-    if (entry.kind === 'jwt') return createJwtAttestor(entry, { issuer, now, fetch });
-    joinTokens = createJoinTokens({ name: entry.name, now, production });
-    return joinTokens;
-  });
-  return { joinTokens, attestors };
 }
 
 /** A join token for an agent. Throws `ERR_CONFIG_INVALID` when the configuration has no join tokens. */

@@ -1,16 +1,11 @@
 import { z } from 'zod';
-import { parseAgentName, parseUpstreamName, SallyportError } from '../base/index.ts';
+import { parseUpstreamName, SallyportError } from '../base/index.ts';
+import { AdminEntry, AttestorEntry, agentName, identityProblems, TlsListener } from './config-identity.ts';
 import { Credential, credentialProblems } from './credential-config.ts';
 import { isLoopback } from './loopback.ts';
 
 const WEB_URL = /^https?:\/\//;
 const NAME_RULE = 'must be lower-case letters, digits and inner hyphens, at most 63 characters';
-const agentName = z.string().transform((name, context) => {
-  const parsed = parseAgentName(name);
-  if (parsed !== undefined) return parsed;
-  context.addIssue({ code: 'custom', message: NAME_RULE });
-  return z.NEVER;
-});
 const upstreamName = z.string().transform((name, context) => {
   const parsed = parseUpstreamName(name);
   if (parsed !== undefined) return parsed;
@@ -40,7 +35,8 @@ const Owner = z.strictObject({
   contact: z.string().min(1).describe('Where to reach the owner: mail address, channel, pager.'),
 });
 
-const Agent = z.strictObject({
+/** An agent as configuration and admin API have it. */
+export const AgentConfigEntry = z.strictObject({
   name: agentName,
   owner: Owner.describe('Who answers for the agent. An agent without an owner gets no run.'),
   environment: z
@@ -55,6 +51,7 @@ const Agent = z.strictObject({
   maxCalls: z.int().min(1).max(1_000_000).default(1000).describe('Tool calls a run may have forwarded.'),
   maxDepth: z.int().min(0).max(8).default(0).describe('Delegation levels below a root run.'),
   maxRunSeconds: z.int().min(1).max(86_400).default(3600).describe('Longest life of a run.'),
+  disabled: z.boolean().default(false).describe('A disabled agent keeps its place and gets nothing.'),
   capabilities: z
     .array(capability)
     .default([])
@@ -80,29 +77,6 @@ const Agent = z.strictObject({
     .default([])
     .describe('Whom the runs act for: mail addresses, account numbers, user names.'),
 });
-
-const JwtRule = z.strictObject({
-  agent: agentName,
-  claims: z
-    .record(z.string(), z.string())
-    .refine((claims) => Object.keys(claims).length > 0, { error: 'must name at least one claim' })
-    .describe('Claims that must be equal, all of them; no wildcards.'),
-});
-
-const Attestor = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('jwt').describe('A JWT from an issuer you trust: CI, Kubernetes, a cloud, your own.'),
-    name: z.string().min(1),
-    issuer: z.string().min(1).describe('Exact "iss" claim.'),
-    jwks: z.union([z.strictObject({ file: z.string().min(1) }), z.strictObject({ url: webUrl })]),
-    algorithms: z.array(z.enum(['ES256', 'ES384', 'EdDSA', 'RS256', 'PS256'])).min(1),
-    rules: z.array(JwtRule).min(1),
-  }),
-  z.strictObject({
-    kind: z.literal('join-token').describe('One-time tokens for development; loopback listeners only.'),
-    name: z.string().min(1).default('join-token'),
-  }),
-]);
 
 /** What a reviewer says about a tool; each part wins over what is derived from its definition. */
 const Annotations = z.strictObject({
@@ -240,6 +214,18 @@ const Limits = z.strictObject({
     .max(1_000_000)
     .default(20_000)
     .describe('Records waiting for the disk before calls get 503.'),
+  tokenRequestsPerSource: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(3000)
+    .describe('Token requests a minute from one address (one /64 of IPv6).'),
+  tokenRequestsPerAgent: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(3000)
+    .describe('Token requests a minute of one agent that has proven itself.'),
 });
 
 const State = z.discriminatedUnion('kind', [
@@ -309,8 +295,14 @@ export const Config = z.strictObject({
   policies: z.string().min(1).default('./policies').describe('Folder of *.cedar files.'),
   agentPlane: Listener.default({ host: '127.0.0.1', port: 8474 }),
   adminPlane: Listener.default({ host: '127.0.0.1', port: 8475 }),
-  agents: z.array(Agent).min(1),
-  attestors: z.array(Attestor).min(1),
+  tlsListeners: z
+    .array(TlsListener)
+    .max(16)
+    .default([])
+    .describe('Listeners for agents with X509-SVIDs, one for each trust domain.'),
+  admin: AdminEntry.default(AdminEntry.parse({})).describe('Who may use the admin plane.'),
+  agents: z.array(AgentConfigEntry).min(1),
+  attestors: z.array(AttestorEntry).min(1),
   upstreams: z.array(Upstream).min(1),
   labels: z
     .array(label)
@@ -336,7 +328,6 @@ export const Config = z.strictObject({
 
 export type Config = z.infer<typeof Config>;
 export type AgentConfig = Config['agents'][number];
-export type AttestorConfig = Config['attestors'][number];
 export type UpstreamConfig = Config['upstreams'][number];
 
 /**
@@ -363,8 +354,12 @@ function listenerProblems({ agentPlane, adminPlane, attestors }: Config): string
   if (!isLoopback(adminPlane.host)) {
     problems.push('adminPlane.host: must be a loopback address; reach it from elsewhere through a tunnel');
   }
-  if (attestors.filter(({ kind }) => kind === 'join-token').length > 1) {
-    problems.push('attestors: join-token can be there once');
+  const joinTokens = attestors.filter(({ kind }) => kind === 'join-token').length;
+  if (joinTokens > 1) problems.push('attestors: join-token can be there once');
+  if (joinTokens > 0 && !isLoopback(agentPlane.host)) {
+    problems.push(
+      'attestors: join-token is for loopback listeners only; bind agentPlane.host to 127.0.0.1 or remove it',
+    );
   }
   return problems;
 }
@@ -397,10 +392,15 @@ function stateProblems({ state }: Config): string[] {
 
 /** What a schema cannot say: names that must be unique or must exist, dangers that depend on each other. */
 function crossCheck(config: Config): string[] {
-  const problems = [...listenerProblems(config), ...urlProblems(config), ...stateProblems(config)];
   const upstreams = new Set<string>(config.upstreams.map((upstream) => upstream.name));
   const agents = new Set<string>(config.agents.map((agent) => agent.name));
   const labels = new Set(config.labels);
+  const problems = [
+    ...listenerProblems(config),
+    ...urlProblems(config),
+    ...stateProblems(config),
+    ...identityProblems(config, agents),
+  ];
   if (agents.has('sallyport'))
     problems.push('agents: "sallyport" is the name of the gateway itself; choose another');
   if (upstreams.size < config.upstreams.length) problems.push('upstreams: two have the same name');
@@ -414,18 +414,6 @@ function crossCheck(config: Config): string[] {
       const upstream = pattern.slice(0, pattern.indexOf('/'));
       if (!upstreams.has(upstream))
         problems.push(`agents.${agent.name}.tools: no upstream is called "${upstream}"`);
-    }
-  }
-  for (const attestor of config.attestors) {
-    if (attestor.kind === 'join-token' && !isLoopback(config.agentPlane.host)) {
-      problems.push(
-        'attestors: join-token is for loopback listeners only; bind agentPlane.host to 127.0.0.1 or remove it',
-      );
-    }
-    if (attestor.kind !== 'jwt') continue;
-    for (const rule of attestor.rules) {
-      if (!agents.has(rule.agent))
-        problems.push(`attestors.${attestor.name}: no agent is called "${rule.agent}"`);
     }
   }
   for (const upstream of config.upstreams) {

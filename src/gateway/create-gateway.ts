@@ -1,16 +1,19 @@
 import type { FastifyInstance } from 'fastify';
 import { digestJson, type JsonValue, SallyportError } from '../base/index.ts';
 import { createIntrospection, endExpiredRuns, endRun } from '../identity/index.ts';
+import { createOperators } from './admin/authenticate-operator.ts';
 import type { Status } from './admin/contract.ts';
 import { createAdminPlane } from './admin/create-admin-plane.ts';
-import { createOperatorCheck, openOperatorKey } from './admin/operator-key.ts';
-import { createAgentPlane } from './agent-plane.ts';
+import { type AgentPlaneDeps, createAgentPlane } from './agent-plane.ts';
+import { createAgentAdmin, endOrphanedRuns } from './agents.ts';
 import { issueJoinToken } from './authority.ts';
 import { carryOutInEra } from './bridge/index.ts';
 import type { Config } from './config.ts';
+import type { TlsListenerConfig } from './config-identity.ts';
 import { followUpstreams } from './follow-upstreams.ts';
 import { adminUrlOf, hostsOf, publicUrlOf } from './gateway-urls.ts';
 import { introspectorsOf } from './introspectors.ts';
+import { createSvidReader, followBundle, readTlsSettings } from './tls-listener.ts';
 import { createToolReviews } from './tool-reviews.ts';
 import { requireKnownTools } from './tool-settings.ts';
 import { type GatewayPorts, type WiredGateway, wireGateway } from './wire-gateway.ts';
@@ -41,6 +44,8 @@ export async function createGateway(config: Config, ports: GatewayPorts): Promis
     version: VERSION,
     config: digestJson(config as unknown as JsonValue),
   });
+  const endOrphans = orphansOnce(wired, config, ports);
+  await endOrphans();
   const agentPlane = agentPlaneOf(wired, config, ports);
   const adminPlane = await adminPlaneOf(wired, config, ports);
 
@@ -51,7 +56,10 @@ export async function createGateway(config: Config, ports: GatewayPorts): Promis
   starting.defer(() => adminPlane.close());
   await listen(agentPlane, config.agentPlane, 'agentPlane');
   await listen(adminPlane, config.adminPlane, 'adminPlane');
+  for (const settings of config.tlsListeners)
+    starting.use(await listenWithTls(settings, wired, config, ports));
   const sweep = setInterval(() => {
+    void endOrphans();
     endExpiredRuns({ runs, journal }).catch((error: unknown) =>
       log.error({ err: error }, 'expired runs not closed'),
     );
@@ -70,7 +78,52 @@ export async function createGateway(config: Config, ports: GatewayPorts): Promis
   };
 }
 
-function agentPlaneOf(wired: WiredGateway, config: Config, { ids }: GatewayPorts): FastifyInstance {
+/** Ends what no agent answers for any more, again and again until the state could be asked. */
+function orphansOnce(
+  { registry, journal }: WiredGateway,
+  { state }: Config,
+  { runs, log }: GatewayPorts,
+): () => Promise<void> {
+  let isDone = false;
+  return async () => {
+    if (isDone) return;
+    try {
+      await endOrphanedRuns({ registry, runs, journal, isShared: state.kind === 'redis' });
+      isDone = true;
+    } catch (error) {
+      log.error({ err: error }, 'runs of agents that are gone are not ended yet');
+    }
+  };
+}
+
+/** A listener for the agents of one trust domain, who show client certificates. */
+async function listenWithTls(
+  settings: TlsListenerConfig,
+  wired: WiredGateway,
+  config: Config,
+  ports: GatewayPorts,
+): Promise<AsyncDisposable> {
+  const { trustDomain, https } = readTlsSettings(settings);
+  const app = agentPlaneOf(wired, config, ports, {
+    https,
+    certificateOf: createSvidReader(trustDomain, ports.log),
+  });
+  await listen(app, settings, 'tlsListeners');
+  const following = followBundle(app.server, settings, ports.log);
+  return {
+    async [Symbol.asyncDispose]() {
+      following[Symbol.dispose]();
+      await app.close();
+    },
+  };
+}
+
+function agentPlaneOf(
+  wired: WiredGateway,
+  config: Config,
+  { ids, intentLog }: GatewayPorts,
+  tls?: AgentPlaneDeps['tls'],
+): FastifyInstance {
   const { call, authority, policies, aggregateSessions, bridge } = wired;
   return createAgentPlane({
     call,
@@ -89,6 +142,13 @@ function agentPlaneOf(wired: WiredGateway, config: Config, { ids }: GatewayPorts
     bodyBytes: config.limits.bodyBytes,
     requestMs: config.limits.requestSeconds * 1000,
     isReady: () => policies.isLoaded,
+    ...(tls === undefined ? {} : { tls }),
+    oauth: {
+      async recordRefusal(refused) {
+        await intentLog.append({ type: 'token.refusal', ...refused });
+      },
+      perSourceAndMinute: config.limits.tokenRequestsPerSource,
+    },
   });
 }
 
@@ -98,11 +158,17 @@ async function adminPlaneOf(
   ports: GatewayPorts,
 ): Promise<FastifyInstance> {
   const { runs, intentLog, now, log } = ports;
-  const { call, journal, policies, pinning } = wired;
+  const { call, journal, policies, pinning, registry, agentChanges } = wired;
   const { catalogue } = call;
   const url = adminUrlOf(config);
   return createAdminPlane({
-    operator: await createOperatorCheck(await openOperatorKey(config.data), url, now),
+    operator: await createOperators(config.admin, {
+      data: config.data,
+      adminUrl: url,
+      publicUrl: publicUrlOf(config),
+      now,
+    }),
+    agents: createAgentAdmin({ config, registry, store: agentChanges, intentLog, runs, journal }),
     liveRuns: () => runs.live(),
     revoke: (run, by, reason) => endRun(run, { state: 'revoked', by, reason }, { runs, journal }),
     containment: wired.containment,

@@ -13,7 +13,7 @@ export function adminUrlOf(config: Config): string {
 
 /** The names a listener may be called by; on loopback, loopback's other names too. */
 export function hostsOf(url: string, { host, port }: Config['agentPlane']): string[] {
-  const names = [new URL(url).host];
+  const names = [new URL(url).host, `${host}:${port}`];
   return isLoopback(host) ? [...names, `localhost:${port}`, `127.0.0.1:${port}`, `[::1]:${port}`] : names;
 }
 

@@ -1,3 +1,4 @@
+export { AgentChangeResult, AgentList, type AgentView } from './admin/agents-contract.ts';
 export {
   ReviewedUpstream,
   type ReviewRequest,

@@ -33,6 +33,9 @@ export function createRunJournal(deps: RunJournalDeps): RunJournal {
       await deps.intentLog.append(toRecord(run));
       deps.provenances.open(run, task);
     },
+    async renewed({ id }, evidence, until) {
+      await deps.intentLog.append({ type: 'run.renew', run: id, evidence, until });
+    },
     async closed(runs, ending) {
       for (const { id } of runs) cutRun(id, deps);
       deps.provenances.close(runs);

@@ -4,15 +4,19 @@ import type { Logger } from 'pino';
 import { type Clock, digestJson, type IdSource, type RunId, type UpstreamName } from '../base/index.ts';
 import { createProvenanceSecret, openProvenance, type RunHistory } from '../cedar/index.ts';
 import {
+  createAgentRegistry,
   gatewayResource,
   type KeyRing,
   type KillSwitches,
+  type LiveAgentRegistry,
   type RunJournal,
   type RunStore,
   type RunWatch,
   type SingleUse,
 } from '../identity/index.ts';
 import type { IntentLog } from '../intent-log/index.ts';
+import { type AgentChangeStore, openAgentChanges } from './agent-changes.ts';
+import { applyAgentChanges } from './agents.ts';
 import { AGGREGATE, type AggregateSessions, createAggregateSessions } from './aggregate/index.ts';
 import { type Authority, createAuthority } from './authority.ts';
 import { type BridgeDeps, createBridgeState, createEras } from './bridge/index.ts';
@@ -69,6 +73,8 @@ export type WiredGateway = {
   readonly aggregateSessions: AggregateSessions;
   readonly keyCare: KeyCare;
   readonly bridge: BridgeDeps;
+  readonly registry: LiveAgentRegistry;
+  readonly agentChanges: AgentChangeStore;
 };
 
 /** Throws `ERR_CONFIG_INVALID` and `ERR_CATALOGUE_INVALID`. */
@@ -108,7 +114,10 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
     log,
   };
   const journal = createRunJournal({ intentLog, history, ...cutting });
-  const authority = createAuthority(config, publicUrl, { ...ports, journal });
+  const registry = createAgentRegistry(config.agents);
+  const agentChanges = openAgentChanges(config.data);
+  await applyAgentChanges(registry, agentChanges);
+  const authority = createAuthority(config, publicUrl, { ...ports, journal, agents: registry });
   const { tokens, proofs, trustDomain } = authority.deps;
   const ownCalls = createOwnCalls({ intentLog, journal, ids: ports.ids, trustDomain, now });
   const reviewFirst = config.upstreams.filter(({ review }) => review === 'required');
@@ -123,12 +132,12 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
 
   const call: CallDeps = {
     admission: {
-      allowedHosts: hostsOf(publicUrl, config.agentPlane),
+      allowedHosts: [config.agentPlane, ...config.tlsListeners].flatMap((at) => hostsOf(publicUrl, at)),
       allowedOrigins: config.allowedOrigins,
       limits: { bodyBytes: config.limits.bodyBytes },
     },
     credentialsOf: (inbound) => credentialsOf(inbound, publicUrl),
-    identity: { tokens, proofs, runs },
+    identity: { tokens, proofs, runs, now },
     upstreams,
     catalogue,
     rechecks: wireRechecks(upstreams, pinning, now),
@@ -150,7 +159,19 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
   const { rotateHours } = config.keys;
   const keyCare = createKeyCare({ keys: ports.keys, intentLog, rotateHours, now, log });
   const bridge = { call, ids: ports.ids, eras: createEras({ ownCalls, now, log }), state };
-  return { call, authority, journal, containment, policies, pinning, aggregateSessions, keyCare, bridge };
+  return {
+    call,
+    authority,
+    journal,
+    containment,
+    policies,
+    pinning,
+    aggregateSessions,
+    keyCare,
+    bridge,
+    registry,
+    agentChanges,
+  };
 }
 
 function letGo(
@@ -190,11 +211,11 @@ function wireRechecks(
 
 /** What a request shows, for the URL that configuration and route say it has. */
 function credentialsOf(
-  { headers, proofs, method, upstream }: Inbound,
+  { headers, proofs, certificate, method, upstream }: Inbound,
   publicUrl: string,
 ): ReturnType<CallDeps['credentialsOf']> {
   const all = gatewayResource(publicUrl);
   const url = upstream === AGGREGATE ? all : `${all}/${upstream}`;
   const authorization = headers['authorization'] as string | undefined; // node:http never repeats it
-  return { authorization, dpop: proofs, method, url, resources: [all, url] };
+  return { authorization, dpop: proofs, certificate, method, url, resources: [all, url] };
 }

@@ -1,4 +1,5 @@
 import { type AgentName, parseAgentName, SallyportError } from '../base/index.ts';
+import type { ClaimRule } from './attestors/index.ts';
 import type { DeclarationCeiling } from './declaration.ts';
 import { parseToolPattern } from './envelope.ts';
 import type { Envelope, IntentLimits, Owner, ToolPattern } from './run.ts';
@@ -24,30 +25,87 @@ export type Agent = {
   readonly strictPurposes?: readonly string[] | undefined;
 };
 
-/** An agent as a configuration file has it. */
+/** How an agent that is registered at run time attests: claims that a token of an attestor must have. */
+export type AttestationEntry = {
+  readonly attestor: string;
+  readonly claims: Readonly<Record<string, string>>;
+};
+
+/** An agent as a configuration file or the admin API has it. */
 export type AgentEntry = Omit<Agent, 'name' | 'tools'> & {
   readonly name: string;
   readonly tools: readonly string[];
+  readonly disabled?: boolean | undefined;
 };
 
-/** Who is registered. An agent that is not in it gets nothing. */
+/** Who is registered. An agent that is not in it, or is disabled, gets nothing. */
 export interface AgentRegistry {
   find(name: AgentName): Agent | undefined;
+  /** Those that may get runs. */
   list(): readonly Agent[];
+  /** How agents that were registered at run time attest with the tokens of an attestor. */
+  rulesFor(attestor: string): readonly ClaimRule[];
+}
+
+/** An agent and why it may get no run. */
+export type RegisteredAgent = {
+  readonly agent: Agent;
+  /** `api`: registered while the gateway ran. */
+  readonly from: 'config' | 'api';
+  readonly isDisabled: boolean;
+};
+
+/** A registry that operators change. Changes are in force when the method returns; keeping them is the caller's. */
+export interface LiveAgentRegistry extends AgentRegistry {
+  all(): readonly RegisteredAgent[];
+  setDisabled(name: AgentName, isDisabled: boolean): void;
+  register(agent: Agent, attestation: readonly AttestationEntry[]): void;
+  /** Only what was registered at run time goes. */
+  remove(name: AgentName): void;
 }
 
 /** Checks all entries and throws `ERR_CONFIG_INVALID` with every mistake. */
-export function createAgentRegistry(entries: Iterable<AgentEntry>): AgentRegistry {
+export function createAgentRegistry(entries: Iterable<AgentEntry>): LiveAgentRegistry {
   const agents = new Map<AgentName, Agent>();
+  const disabled = new Set<AgentName>();
+  const registered = new Map<AgentName, readonly AttestationEntry[]>();
   const problems: string[] = [];
   for (const entry of entries) {
     const agent = parseAgent(entry, problems);
     if (agent === undefined) continue;
     if (agents.has(agent.name)) problems.push(`agents: two are called "${agent.name}"`);
     agents.set(agent.name, agent);
+    if (entry.disabled === true) disabled.add(agent.name);
   }
   if (problems.length > 0) throw new SallyportError('ERR_CONFIG_INVALID', problems.join('; '));
-  return { find: (name) => agents.get(name), list: () => [...agents.values()] };
+  const find = (name: AgentName) => (disabled.has(name) ? undefined : agents.get(name));
+  return {
+    find,
+    list: () => [...agents.values()].filter(({ name }) => !disabled.has(name)),
+    rulesFor: (attestor) =>
+      [...registered].flatMap(([agent, rules]) =>
+        rules.filter((rule) => rule.attestor === attestor).map(({ claims }) => ({ agent, claims })),
+      ),
+    all: () =>
+      [...agents.values()].map((agent) => ({
+        agent,
+        from: registered.has(agent.name) ? 'api' : 'config',
+        isDisabled: disabled.has(agent.name),
+      })),
+    setDisabled(name, isDisabled) {
+      if (isDisabled) disabled.add(name);
+      else disabled.delete(name);
+    },
+    register(agent, attestation) {
+      if (agents.has(agent.name)) throw new TypeError(`agent "${agent.name}" is registered already`);
+      agents.set(agent.name, agent);
+      registered.set(agent.name, attestation);
+    },
+    remove(name) {
+      if (registered.delete(name)) agents.delete(name);
+      disabled.delete(name);
+    },
+  };
 }
 
 /** The most that a root run of an agent may get when it starts now. */
@@ -68,7 +126,8 @@ export function declarationCeilingOf(agent: Agent, purpose: string): Declaration
   };
 }
 
-function parseAgent(entry: AgentEntry, problems: string[]): Agent | undefined {
+/** Reads one entry; undefined when it has no name, and every mistake goes to `problems`. */
+export function parseAgent(entry: AgentEntry, problems: string[]): Agent | undefined {
   const name = parseAgentName(entry.name);
   if (name === undefined) {
     problems.push(`agents: "${entry.name}" is not a name; use lower-case letters, digits and inner hyphens`);
@@ -89,5 +148,8 @@ function parseAgent(entry: AgentEntry, problems: string[]): Agent | undefined {
     if (!Number.isSafeInteger(entry[limit]) || entry[limit] < 0)
       problems.push(`agents.${name}.${limit}: must be a whole number, 0 or more`);
   }
-  return { ...entry, name, tools };
+  const { owner, environment, purposes, maxCalls, maxDepth, maxRunSeconds } = entry;
+  const { capabilities, addressees, sources, limits, strictPurposes } = entry;
+  const declarable = { capabilities, addressees, sources, limits, strictPurposes };
+  return { name, owner, environment, purposes, tools, maxCalls, maxDepth, maxRunSeconds, ...declarable };
 }

@@ -1,8 +1,10 @@
-import { err, ok, type Result } from '../base/index.ts';
+import { randomUUID } from 'node:crypto';
+import { type Clock, err, ok, type Result, sha256, toEpochSeconds } from '../base/index.ts';
+import { isInTime, type X509Svid } from './attestors/index.ts';
 import type { ProofDefect, ProofVerifier } from './dpop.ts';
 import type { Caller } from './run.ts';
 import type { AdmitRefusal, Entering, Entrance, RunStore } from './run-store.ts';
-import type { RunTokenVerifier, TokenDefect } from './run-token.ts';
+import type { RunTokenClaims, RunTokenVerifier, TokenDefect } from './run-token.ts';
 
 /** What a request shows, and for which of our URLs. */
 export type AuthenticationRequest = {
@@ -15,6 +17,8 @@ export type AuthenticationRequest = {
   readonly resources: readonly string[];
   /** Counts the request as in flight when it is let in; absent: it is not counted. */
   readonly entering?: Entering;
+  /** The client certificate of the connection, verified by the listener of its trust domain. */
+  readonly certificate?: X509Svid | undefined;
 };
 
 /** Who is calling. `entrance` is there when the request was to be counted. */
@@ -24,6 +28,7 @@ export type AuthenticateDeps = {
   readonly tokens: RunTokenVerifier;
   readonly proofs: ProofVerifier;
   readonly runs: RunStore;
+  readonly now: Clock;
 };
 
 /** Why nobody is behind a request. `bearer_refused` is the downgrade of RFC 9449 §7.1, whatever the token. */
@@ -46,6 +51,10 @@ export async function authenticate(
   request: AuthenticationRequest,
   deps: AuthenticateDeps,
 ): Promise<Result<Authenticated, AuthFailure>> {
+  const { certificate } = request;
+  if (certificate !== undefined && request.dpop === undefined) {
+    return authenticateConnection(request, certificate, deps);
+  }
   const token = readToken(request.authorization);
   if (!token.ok) return token;
   const { method, url } = request;
@@ -53,19 +62,48 @@ export async function authenticate(
   if (!proof.ok) return err({ reason: 'proof_invalid', defect: proof.error });
   const claims = deps.tokens.verify(token.value, request.resources);
   if (!claims.ok) return err({ reason: 'token_invalid', defect: claims.error });
-  if (proof.value.thumbprint !== claims.value.key) return err({ reason: 'key_mismatch' });
+  if (claims.value.binding !== 'jkt' || proof.value.thumbprint !== claims.value.key)
+    return err({ reason: 'key_mismatch' });
   if (!deps.proofs.hasValidSignature(proof.value, 'known')) {
     return err({ reason: 'proof_invalid', defect: 'signature' });
   }
-  const { run, key, tokenId } = claims.value;
   const { proofId, expiresAt } = proof.value;
+  return admit(claims.value, { pop: 'dpop', proofId, expiresAt }, request, deps);
+}
+
+/**
+ * A token that is bound to the certificate of the very connection it comes over (RFC 8705 §3). TLS has shown that
+ * the caller has the key and that nothing is played back, so there is no proof to remember.
+ */
+async function authenticateConnection(
+  request: AuthenticationRequest,
+  certificate: X509Svid,
+  deps: AuthenticateDeps,
+): Promise<Result<Authenticated, AuthFailure>> {
+  const token = readBearer(request.authorization);
+  if (!token.ok) return token;
+  const claims = deps.tokens.verify(token.value, request.resources);
+  if (!claims.ok) return err({ reason: 'token_invalid', defect: claims.error });
+  if (claims.value.binding !== 'x5t#S256') return err({ reason: 'bearer_refused' });
+  if (claims.value.key !== certificate.thumbprint || !isInTime(certificate, deps.now))
+    return err({ reason: 'key_mismatch' });
+  const expiresAt = toEpochSeconds(deps.now()) + 1; // nothing has to be remembered of it
+  return admit(claims.value, { pop: 'mtls', proofId: sha256(randomUUID()), expiresAt }, request, deps);
+}
+
+async function admit(
+  { run, key, tokenId }: RunTokenClaims,
+  { pop, proofId, expiresAt }: Pick<Caller, 'pop' | 'proofId'> & { readonly expiresAt: number },
+  request: Pick<AuthenticationRequest, 'entering'>,
+  { runs }: AuthenticateDeps,
+): Promise<Result<Authenticated, AuthFailure>> {
   try {
     const { entering } = request;
     const counted = entering === undefined ? {} : { entering };
-    const admitted = await deps.runs.admit({ run, key, proofId, proofExpiresAt: expiresAt, ...counted });
+    const admitted = await runs.admit({ run, key, proofId, proofExpiresAt: expiresAt, ...counted });
     if (!admitted.ok) return err(toFailure(admitted.error));
     const { chain, entrance } = admitted.value;
-    const caller: Caller = { chain, pop: 'dpop', tokenId, proofId };
+    const caller: Caller = { chain, pop, tokenId, proofId };
     return ok(entrance === undefined ? { caller } : { caller, entrance });
   } catch (cause) {
     return err({ reason: 'store_unavailable', cause });
@@ -74,6 +112,12 @@ export async function authenticate(
 
 function toFailure(refusal: AdmitRefusal): AuthFailure {
   return refusal === 'key_mismatch' ? { reason: refusal } : { reason: 'run_refused', refusal };
+}
+
+function readBearer(authorization: string | undefined): Result<string, AuthFailure> {
+  if (authorization === undefined || authorization === '') return err({ reason: 'token_missing' });
+  const [, token] = /^bearer ([^ ]+)$/i.exec(authorization) ?? [];
+  return token === undefined ? err({ reason: 'scheme_unknown' }) : ok(token);
 }
 
 function readToken(authorization: string | undefined): Result<string, AuthFailure> {

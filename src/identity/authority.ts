@@ -1,6 +1,6 @@
-import type { Clock, IdSource, JsonObject } from '../base/index.ts';
+import type { AgentName, Clock, IdSource, JsonObject } from '../base/index.ts';
 import type { AgentRegistry } from './agent-registry.ts';
-import type { Attestor } from './attestors/index.ts';
+import type { Attestor, CertificateAttestor } from './attestors/index.ts';
 import type { AuthorityUrls } from './authority-urls.ts';
 import type { ProofVerifier } from './dpop.ts';
 import type { RunJournal } from './run-journal.ts';
@@ -17,6 +17,12 @@ export type AuthorityDeps = {
   readonly trustDomain: TrustDomain;
   readonly agents: AgentRegistry;
   readonly attestors: readonly Attestor[];
+  /** One for each trust domain that has a TLS listener; none by default. */
+  readonly certificates?: readonly CertificateAttestor[];
+  /**
+   * Counts a token request of a proven agent. The seconds to wait when there were too many; undefined: go on.
+   */
+  readonly throttle?: (agent: AgentName) => number | undefined;
   readonly keys: SigningKeys;
   readonly tokens: RunTokenVerifier;
   readonly proofs: ProofVerifier;
@@ -32,7 +38,7 @@ export type AuthorityDeps = {
 /** The body of a successful answer (RFC 6749 §5.1, RFC 8693 §2.2.1, RFC 9396 §7). */
 export type TokenResponse = {
   readonly access_token: string;
-  readonly token_type: 'DPoP' | 'N_A';
+  readonly token_type: 'DPoP' | 'Bearer' | 'N_A';
   readonly expires_in: number;
   readonly issued_token_type?: string;
   readonly scope?: string;

@@ -1,16 +1,21 @@
 import { ok, type Result, sha256, toEpochSeconds } from '../base/index.ts';
-import { claimProof } from './accept-proof.ts';
+import { claimProof, type Holder, holdsToken } from './accept-proof.ts';
 import { findLiveChain } from './ancestry.ts';
 import { tokenMessage } from './auth-challenge.ts';
 import type { AuthorityDeps, TokenResponse } from './authority.ts';
 import { ceilingOfIntent, declareWithin } from './declaration.ts';
 import { issueGrant, toGrantedIntent } from './delegation-grant.ts';
-import type { Proof } from './dpop.ts';
 import { childCeiling, narrow } from './envelope.ts';
 import { grantedIntentDetails, wantedEnvelope } from './intent-details.ts';
 import type { Run } from './run.ts';
 import { runReference } from './run-reference.ts';
-import { refuseDeclaration, refuseEnvelope, refuseToken, type TokenRefusal } from './token-refusal.ts';
+import {
+  AGENT_GONE,
+  refuseDeclaration,
+  refuseEnvelope,
+  refuseToken,
+  type TokenRefusal,
+} from './token-refusal.ts';
 import { type DelegationRequest, TOKEN_TYPES } from './token-request.ts';
 
 /**
@@ -19,12 +24,12 @@ import { type DelegationRequest, TOKEN_TYPES } from './token-request.ts';
  */
 export async function delegate(
   request: DelegationRequest,
-  proof: Proof,
+  holder: Holder,
   deps: AuthorityDeps,
 ): Promise<Result<TokenResponse, TokenRefusal>> {
-  const parent = await findSubject(request.subjectToken, proof, deps);
+  const parent = await findSubject(request.subjectToken, holder, deps);
   if (!parent.ok) return parent;
-  const fresh = await claimProof(proof, deps);
+  const fresh = await claimProof(holder, deps);
   if (!fresh.ok) return fresh;
   const { intent } = request;
   if (intent.purpose !== parent.value.intent.purpose) {
@@ -53,18 +58,18 @@ export async function delegate(
 /** The live run whose token and key the request shows. */
 async function findSubject(
   token: string,
-  proof: Proof,
+  holder: Holder,
   deps: AuthorityDeps,
 ): Promise<Result<Run, TokenRefusal>> {
   const claims = deps.tokens.verify(token, deps.urls.resources);
   if (!claims.ok) return refuseToken('invalid_request', `subject_token: ${tokenMessage(claims.error)}`);
-  const isBound =
-    proof.thumbprint === claims.value.key && (proof.ath === undefined || proof.ath === sha256(token));
-  if (!isBound)
+  if (!holdsToken(holder, claims.value, sha256(token)))
     return refuseToken('invalid_dpop_proof', 'the proof must be signed by the key of subject_token');
   const found = await deps.runs.find(claims.value.run);
   const chain = found === undefined ? undefined : await findLiveChain(found.run, deps);
-  return chain === undefined
-    ? refuseToken('invalid_request', 'subject_token: the run, or one that delegated to it, is over')
+  if (chain === undefined)
+    return refuseToken('invalid_request', 'subject_token: the run, or one that delegated to it, is over');
+  return deps.agents.find(chain[0].agent) === undefined
+    ? refuseToken('unauthorized_client', AGENT_GONE)
     : ok(chain[0]);
 }

@@ -1,15 +1,47 @@
-export { type Agent, type AgentEntry, type AgentRegistry, createAgentRegistry } from './agent-registry.ts';
+export type { Holder, ShownKey } from './accept-proof.ts';
 export {
+  type Agent,
+  type AgentEntry,
+  type AgentRegistry,
+  type AttestationEntry,
+  createAgentRegistry,
+  type LiveAgentRegistry,
+  parseAgent,
+  type RegisteredAgent,
+} from './agent-registry.ts';
+export {
+  type AssertionForm,
   type AttestationRefusal,
   type Attested,
   type Attestor,
+  type CertificateAttestor,
+  type ClaimRule,
+  claimAt,
   claimRuleProblems,
+  createIssuerTokens,
   createJoinTokens,
   createJwtAttestor,
+  createPrivateKeyJwtAttestor,
+  createSafeFetch,
+  createSpiffeJwtAttestor,
+  createX509Attestor,
   type Fetch,
+  isReachable,
   type JoinTokens,
   type JwtAttestorDeps,
   type JwtAttestorEntry,
+  PRESETS,
+  type PresetName,
+  type PrivateKeyJwtEntry,
+  parseTrustAnchors,
+  parseX509Svid,
+  type Reach,
+  reachOf,
+  ruleProblems,
+  type SpiffeJwtEntry,
+  urlProblem,
+  type X509AttestorEntry,
+  type X509Svid,
 } from './attestors/index.ts';
 export { type AuthChallenge, authFailureToChallenge } from './auth-challenge.ts';
 export {
@@ -110,12 +142,15 @@ export {
 } from './spiffe-id.ts';
 export { handleTokenRequest } from './token-endpoint.ts';
 export {
+  refuseToken,
+  slowDown,
   type TokenError,
   type TokenRefusal,
   tokenRefusalToWire,
+  unavailable,
   type WireTokenRefusal,
 } from './token-refusal.ts';
-export { type Form, GRANT_TYPES, TOKEN_TYPES } from './token-request.ts';
+export { CLIENT_ASSERTION_TYPES, type Form, GRANT_TYPES, TOKEN_TYPES } from './token-request.ts';
 export {
   type CredentialEntry,
   type CredentialFailure,

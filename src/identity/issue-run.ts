@@ -1,12 +1,13 @@
 import { ok, type Result, toEpochSeconds } from '../base/index.ts';
 import { findLiveChain } from './ancestry.ts';
 import type { AuthorityDeps, TokenResponse } from './authority.ts';
+import { endRun } from './end-run.ts';
 import { declaresSame, intentDetails, type WantedIntent } from './intent-details.ts';
 import type { Chain, Run } from './run.ts';
 import { runReference } from './run-reference.ts';
 import type { Ending, OpenRefusal, RunState } from './run-store.ts';
-import { issueRunToken, SCOPE } from './run-token.ts';
-import { refuseToken, type TokenRefusal } from './token-refusal.ts';
+import { issueRunToken, SCOPE, type TokenTarget } from './run-token.ts';
+import { AGENT_GONE, refuseToken, type TokenRefusal } from './token-refusal.ts';
 
 /** What the run store knows of a key. */
 export type KnownKey = { readonly run: Run; readonly state: RunState } | 'forgotten';
@@ -17,7 +18,7 @@ export type KnownKey = { readonly run: Run; readonly state: RunState } | 'forgot
  */
 export async function openRun(
   chain: Chain,
-  resource: string,
+  target: TokenTarget,
   deps: AuthorityDeps,
   task?: string,
 ): Promise<Result<TokenResponse, TokenRefusal>> {
@@ -31,7 +32,12 @@ export async function openRun(
     await closeAgain('not opened: the run store failed');
     throw cause;
   });
-  if (opened.ok) return ok(tokenFor(chain, resource, deps));
+  // A run that opened while its agent was being disabled was not among those that ended with it.
+  if (opened.ok && deps.agents.find(run.agent) === undefined) {
+    await endRun(run.id, { state: 'revoked', by: 'gateway', reason: 'the agent is disabled' }, deps);
+    return refuseToken('unauthorized_client', AGENT_GONE);
+  }
+  if (opened.ok) return ok(tokenFor(chain, target, deps));
   await closeAgain(`not opened: ${opened.error}`);
   return refuseToken('invalid_grant', openRefusalMessage(opened.error));
 }
@@ -40,7 +46,7 @@ export async function openRun(
 export async function renewRun(
   known: KnownKey,
   wanted: readonly (WantedIntent | undefined)[],
-  resource: string,
+  target: TokenTarget,
   deps: AuthorityDeps,
 ): Promise<Result<TokenResponse, TokenRefusal>> {
   const chain = known === 'forgotten' ? undefined : await findLiveChain(known.run, deps);
@@ -57,16 +63,16 @@ export async function renewRun(
       'this key stands for a run with another intent; repeat that one, leave it out, or make a new key',
     );
   }
-  return ok(tokenFor(chain, resource, deps));
+  return ok(tokenFor(chain, target, deps));
 }
 
-function tokenFor(chain: Chain, resource: string, deps: AuthorityDeps): TokenResponse {
+function tokenFor(chain: Chain, target: TokenTarget, deps: AuthorityDeps): TokenResponse {
   const [run] = chain;
   const issuer = deps.urls.issuer;
-  const { token, expiresAt } = issueRunToken(chain, resource, { ...deps, issuer });
+  const { token, expiresAt } = issueRunToken(chain, target, { ...deps, issuer });
   return {
     access_token: token,
-    token_type: 'DPoP',
+    token_type: target.binding === 'jkt' ? 'DPoP' : 'Bearer', // RFC 8705 §3: bound to the connection
     expires_in: expiresAt - toEpochSeconds(deps.now()),
     scope: SCOPE,
     authorization_details: [intentDetails(run)],

@@ -1,17 +1,22 @@
 import { ok, type Result, sha256, toEpochSeconds } from '../base/index.ts';
-import { claimProof } from './accept-proof.ts';
+import { claimProof, type Holder } from './accept-proof.ts';
 import { findLiveChain } from './ancestry.ts';
 import type { AuthorityDeps, TokenResponse } from './authority.ts';
 import { ceilingOfIntent, declareWithin } from './declaration.ts';
 import { type DelegationGrant, verifyGrant } from './delegation-grant.ts';
-import type { Proof } from './dpop.ts';
 import { childCeiling, narrow } from './envelope.ts';
 import { type WantedIntent, wantedEnvelope } from './intent-details.ts';
 import { openRun, renewRun } from './issue-run.ts';
 import { agentOf } from './open-attested-run.ts';
 import type { Chain, Envelope, Run } from './run.ts';
 import { runSpiffeId } from './spiffe-id.ts';
-import { refuseDeclaration, refuseEnvelope, refuseToken, type TokenRefusal } from './token-refusal.ts';
+import {
+  AGENT_GONE,
+  refuseDeclaration,
+  refuseEnvelope,
+  refuseToken,
+  type TokenRefusal,
+} from './token-refusal.ts';
 import type { AssertionRequest } from './token-request.ts';
 
 /**
@@ -21,7 +26,7 @@ import type { AssertionRequest } from './token-request.ts';
  */
 export async function openDelegatedRun(
   request: AssertionRequest,
-  proof: Proof,
+  holder: Holder,
   deps: AuthorityDeps,
 ): Promise<Result<TokenResponse, TokenRefusal>> {
   const grant = verifyGrant(request.assertion, deps);
@@ -29,32 +34,34 @@ export async function openDelegatedRun(
   const found = await deps.runs.find(grant.value.parent);
   const parents = found === undefined ? undefined : await findLiveChain(found.run, deps);
   if (parents === undefined) return refuseToken('invalid_grant', 'the run that delegated is over');
-  const fresh = await claimProof(proof, deps);
+  const fresh = await claimProof(holder, deps);
   if (!fresh.ok) return fresh;
-  const refused = refuseKeyOrClient(request, proof, parents, deps);
+  const refused = refuseKeyOrClient(request, holder, parents, deps);
   if (refused !== undefined) return refused;
 
-  const known = await deps.runs.findByKey(parents[0].agent, proof.thumbprint);
+  const known = await deps.runs.findByKey(parents[0].agent, holder.thumbprint);
   if (known !== undefined && known !== 'forgotten' && known.run.parent !== parents[0].id) {
     return refuseToken('invalid_grant', 'this key stands for another run; make a new key for a new run');
   }
-  const child = known === undefined ? draftChild(grant.value, request, proof, parents[0], deps) : undefined;
+  const child = known === undefined ? draftChild(grant.value, request, holder, parents[0], deps) : undefined;
   if (child?.ok === false) return child;
   const { id, expiresAt } = grant.value;
-  const claimed = await deps.singleUse.claim('grant', id, proof.thumbprint, expiresAt);
+  const claimed = await deps.singleUse.claim('grant', id, holder.thumbprint, expiresAt);
   if (claimed === 'taken')
     return refuseToken('invalid_grant', 'the grant was redeemed before; ask for a new one');
-  if (child !== undefined) return openRun([child.value, ...parents], request.resource, deps);
+  const target = { resource: request.resource, binding: holder.binding };
+  if (child !== undefined) return openRun([child.value, ...parents], target, deps);
   const { expiresIn: _, ...regranted } = grant.value.intent; // counted from now, not from the start of the child
-  return renewRun(known ?? 'forgotten', [request.intent, regranted], request.resource, deps);
+  return renewRun(known ?? 'forgotten', [request.intent, regranted], target, deps);
 }
 
 function refuseKeyOrClient(
   { clientId }: AssertionRequest,
-  { thumbprint }: Proof,
+  { thumbprint }: Holder,
   parents: Chain,
   deps: AuthorityDeps,
 ): Result<never, TokenRefusal> | undefined {
+  if (deps.agents.find(parents[0].agent) === undefined) return refuseToken('unauthorized_client', AGENT_GONE);
   if (parents.some((run) => run.key === thumbprint)) {
     return refuseToken('invalid_grant', 'a run cannot delegate to itself; the sub-agent needs its own key');
   }
@@ -70,7 +77,7 @@ function refuseKeyOrClient(
 function draftChild(
   grant: DelegationGrant,
   request: AssertionRequest,
-  proof: Proof,
+  holder: Holder,
   parent: Run,
   deps: AuthorityDeps,
 ): Result<Run, TokenRefusal> {
@@ -89,7 +96,7 @@ function draftChild(
     root: parent.root,
     parent: parent.id,
     depth: parent.depth + 1,
-    key: proof.thumbprint,
+    key: holder.thumbprint,
     intent: intent.value,
     envelope: envelope.value,
     evidence: {

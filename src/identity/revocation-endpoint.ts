@@ -1,5 +1,5 @@
 import { ok, type Result, sha256 } from '../base/index.ts';
-import { checkProof, claimProof } from './accept-proof.ts';
+import { checkHolder, claimProof, holdsToken, type ShownKey } from './accept-proof.ts';
 import type { AuthorityDeps } from './authority.ts';
 import { endRun } from './end-run.ts';
 import type { Run } from './run.ts';
@@ -15,19 +15,18 @@ import type { Form } from './token-request.ts';
  */
 export async function handleRevocation(
   form: Form,
-  proofHeader: string | readonly string[] | undefined,
+  shown: ShownKey,
   deps: AuthorityDeps,
 ): Promise<Result<readonly Run[], TokenRefusal>> {
   try {
     const token = form.get('token');
     if (token === undefined || token === '')
       return refuseToken('invalid_request', 'token is missing: the run token');
-    const proof = checkProof(proofHeader, deps.urls.revocationEndpoint, deps);
+    const proof = checkHolder(shown, deps.urls.revocationEndpoint, deps);
     if (!proof.ok) return proof;
     const claims = deps.tokens.verifyExpired(token, deps.urls.resources);
     if (!claims.ok) return ok([]);
-    const { thumbprint, ath } = proof.value;
-    if (thumbprint !== claims.value.key || (ath !== undefined && ath !== sha256(token))) {
+    if (!holdsToken(proof.value, claims.value, sha256(token))) {
       return refuseToken('invalid_dpop_proof', 'the proof must be signed by the key of the token');
     }
     const fresh = await claimProof(proof.value, deps);

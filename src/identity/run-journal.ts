@@ -1,4 +1,4 @@
-import type { Run } from './run.ts';
+import type { Evidence, Run } from './run.ts';
 import type { Ending } from './run-store.ts';
 
 /**
@@ -8,6 +8,11 @@ import type { Ending } from './run-store.ts';
 export interface RunJournal {
   /** Before the run can be used. `task`: the text it declared, which is not for writing down. */
   opened(run: Run, task?: string): Promise<void>;
+  /**
+   * Before a token is given for an assertion that the run's key was the first to show: from then on it is that
+   * key's, also after a restart. `until`: seconds since the epoch.
+   */
+  renewed(run: Run, evidence: Evidence, until: number): Promise<void>;
   /** After the end is in force. */
   closed(runs: readonly Run[], ending: Ending): Promise<void>;
 }

@@ -31,12 +31,19 @@ export type IssuedToken = {
   readonly expiresAt: number;
 };
 
+/** How a token is bound to its key: by DPoP (RFC 9449 §6.1) or by the client certificate (RFC 8705 §3.1). */
+export type TokenBinding = 'jkt' | 'x5t#S256';
+
+/** What a token is for and how it is bound. */
+export type TokenTarget = { readonly resource: string; readonly binding: TokenBinding };
+
 /** What a run token says, once its signature was found good. */
 export type RunTokenClaims = {
   readonly tokenId: string;
   readonly run: RunId;
   readonly audience: string;
-  /** The key that the token is bound to (`cnf.jkt`, RFC 9449 §6.1). */
+  readonly binding: TokenBinding;
+  /** The key or certificate that the token is bound to. */
   readonly key: KeyThumbprint;
   /** Seconds since the epoch. */
   readonly expiresAt: number;
@@ -71,7 +78,7 @@ const REMEMBERED_TOKENS = 10_000;
 /** Issues a token of at most 300 s, never longer than the run (RFC 9068, bound to the run's key). */
 export function issueRunToken(
   chain: Chain,
-  audience: string,
+  { resource, binding }: TokenTarget,
   deps: {
     readonly keys: SigningKeys;
     readonly issuer: string;
@@ -88,11 +95,11 @@ export function issueRunToken(
     iss: deps.issuer,
     sub: run.spiffeId,
     client_id: agentOfRun(run.spiffeId),
-    aud: audience,
+    aud: resource,
     iat,
     exp: expiresAt,
     jti: id,
-    cnf: { jkt: run.key },
+    cnf: { [binding]: run.key },
     scope: SCOPE,
     txn: run.root,
     ...(act === undefined ? {} : { act }),
@@ -172,9 +179,10 @@ function readClaims(
   if (iss !== issuer) return err('wrong_issuer');
   if (typeof aud !== 'string') return err('wrong_audience');
   const subject = parseSpiffeId(sub);
-  const key = isJsonObject(cnf) ? parseKeyThumbprint(cnf['jkt']) : undefined;
+  const confirmation = readConfirmation(cnf);
   const root = isJsonObject(sallyport) ? parseRunId(sallyport['root']) : undefined;
-  if (subject?.kind !== 'run' || key === undefined || root === undefined) return err('invalid_claims');
+  if (subject?.kind !== 'run' || confirmation === undefined || root === undefined)
+    return err('invalid_claims');
   if (!isJsonObject(sallyport) || sallyport['run'] !== subject.run || txn !== root)
     return err('invalid_claims');
   if (
@@ -187,5 +195,16 @@ function readClaims(
   const [from, until] = [Number(iat), Number(exp)];
   if (until - from > RUN_TOKEN_SECONDS) return err('invalid_claims');
   if (from > nowSeconds + SKEW_SECONDS) return err('not_yet_valid');
-  return ok({ tokenId: jti, run: subject.run, audience: aud, key, expiresAt: until, kid });
+  return ok({ tokenId: jti, run: subject.run, audience: aud, ...confirmation, expiresAt: until, kid });
+}
+
+/** One way of binding and no other: a token that could be used in two ways has the weaker of them. */
+function readConfirmation(
+  cnf: unknown,
+): { readonly binding: TokenBinding; readonly key: KeyThumbprint } | undefined {
+  if (!isJsonObject(cnf)) return undefined;
+  const [binding, ...others] = Object.keys(cnf);
+  if (others.length > 0 || (binding !== 'jkt' && binding !== 'x5t#S256')) return undefined;
+  const key = parseKeyThumbprint(cnf[binding]);
+  return key === undefined ? undefined : { binding, key };
 }

@@ -83,8 +83,8 @@ export type Run = {
 /** A run and its ancestors, the run itself first, the root last. Every link must permit a call. */
 export type Chain = readonly [Run, ...Run[]];
 
-/** How the caller showed that the token is its own (RFC 9449). Bearer is not accepted today. */
-export type ProofOfPossession = 'dpop';
+/** How the caller showed that the token is its own: RFC 9449, or RFC 8705. Nothing weaker is accepted. */
+export type ProofOfPossession = 'dpop' | 'mtls';
 
 /** Who makes a request, as far as it was proven. */
 export type Caller = {

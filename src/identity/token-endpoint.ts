@@ -1,5 +1,5 @@
 import type { Result } from '../base/index.ts';
-import { checkProof } from './accept-proof.ts';
+import { checkHolder, type ShownKey } from './accept-proof.ts';
 import type { AuthorityDeps, TokenResponse } from './authority.ts';
 import { delegate } from './delegate.ts';
 import { isDelegationGrant } from './delegation-grant.ts';
@@ -10,23 +10,23 @@ import { type Form, parseTokenRequest } from './token-request.ts';
 
 /**
  * The token endpoint without HTTP: opens a run for an assertion, renews it for the same key, hands a part of a
- * run on. `proofHeader`: the `DPoP` header as it came. Never rejects; a store or journal that fails is
+ * run on. Never rejects; a store or journal that fails is
  * `temporarily_unavailable`.
  */
 export async function handleTokenRequest(
   form: Form,
-  proofHeader: string | readonly string[] | undefined,
+  shown: ShownKey,
   deps: AuthorityDeps,
 ): Promise<Result<TokenResponse, TokenRefusal>> {
   try {
     const request = parseTokenRequest(form, deps.urls);
     if (!request.ok) return request;
-    const proof = checkProof(proofHeader, deps.urls.tokenEndpoint, deps);
-    if (!proof.ok) return proof;
-    if (request.value.grant === 'delegation') return await delegate(request.value, proof.value, deps);
-    return isDelegationGrant(request.value.assertion)
-      ? await openDelegatedRun(request.value, proof.value, deps)
-      : await openAttestedRun(request.value, proof.value, deps);
+    const holder = checkHolder(shown, deps.urls.tokenEndpoint, deps);
+    if (!holder.ok) return holder;
+    if (request.value.grant === 'delegation') return await delegate(request.value, holder.value, deps);
+    return request.value.grant === 'assertion' && isDelegationGrant(request.value.assertion)
+      ? await openDelegatedRun(request.value, holder.value, deps)
+      : await openAttestedRun(request.value, holder.value, deps);
   } catch (cause) {
     return unavailable(cause);
   }

@@ -2,9 +2,10 @@ import { err, type JsonObject, type Result } from '../base/index.ts';
 import type { DeclarationRefusal } from './declaration.ts';
 import type { EnvelopeRefusal } from './envelope.ts';
 
-/** Error codes of the token and revocation endpoints: RFC 6749 §5.2, RFC 8707 §2, RFC 9396 §5, RFC 9449 §5. */
+/** Error codes of the token and revocation endpoints: RFC 6749 §5.2, RFC 8628 §3.5, RFC 8707 §2, RFC 9396 §5, RFC 9449 §5. */
 export type TokenError =
   | 'invalid_request'
+  | 'invalid_client'
   | 'invalid_grant'
   | 'invalid_scope'
   | 'invalid_target'
@@ -12,19 +13,22 @@ export type TokenError =
   | 'invalid_authorization_details'
   | 'unauthorized_client'
   | 'unsupported_grant_type'
+  | 'slow_down'
   | 'temporarily_unavailable';
 
 /** Why a token request was refused. The description says what to do and is fit for the caller. */
 export type TokenRefusal = {
   readonly error: TokenError;
   readonly description: string;
+  /** With `slow_down`: when to come again. */
+  readonly retryAfterSeconds?: number;
   /** For the log only. */
   readonly cause?: unknown;
 };
 
 /** How a refusal is answered (RFC 6749 §5.2). */
 export type WireTokenRefusal = {
-  readonly status: 400 | 503;
+  readonly status: 400 | 429 | 503;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: JsonObject;
 };
@@ -62,16 +66,26 @@ function envelopeMessage(refusal: EnvelopeRefusal): string {
   }
 }
 
-/** The answer to a refusal: 503 when it is our side that failed, 400 for everything else. */
-export function tokenRefusalToWire({ error, description }: TokenRefusal): WireTokenRefusal {
-  const isOurFault = error === 'temporarily_unavailable';
+/** The answer to a refusal: 503 when it is our side that failed, 429 for too many, 400 for everything else. */
+export function tokenRefusalToWire(refusal: TokenRefusal): WireTokenRefusal {
+  const { error, description, retryAfterSeconds = 5 } = refusal;
+  const status = error === 'temporarily_unavailable' ? 503 : error === 'slow_down' ? 429 : 400;
   return {
-    status: isOurFault ? 503 : 400,
-    headers: isOurFault ? { 'retry-after': '5' } : {},
+    status,
+    headers: status === 400 ? {} : { 'retry-after': String(retryAfterSeconds) },
     // RFC 6749 §5.2 leaves out double quotes and backslashes
     body: { error, error_description: description.replace(/[^\x20\x21\x23-\x5b\x5d-\x7e]/g, "'") },
   };
 }
+
+/** A refusal because too many came: the caller may try the same again after that time. */
+export function slowDown(retryAfterSeconds: number): Result<never, TokenRefusal> {
+  const description = `too many token requests; wait ${retryAfterSeconds} s, and renew at half of a token's life`;
+  return err({ error: 'slow_down', description, retryAfterSeconds });
+}
+
+/** Said of an agent that is not registered, or is disabled: which of the two is for its owner to know. */
+export const AGENT_GONE = 'the agent is not registered or is disabled; ask its owner';
 
 /** A refusal because our own side failed: the caller may try the same again. */
 export function unavailable(cause: unknown): Result<never, TokenRefusal> {

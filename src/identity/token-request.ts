@@ -1,4 +1,5 @@
 import { ok, type Result } from '../base/index.ts';
+import type { AssertionForm } from './attestors/index.ts';
 import { parseIntentDetails, type WantedIntent } from './intent-details.ts';
 import { SCOPE } from './run-token.ts';
 import { refuseToken, type TokenRefusal } from './token-refusal.ts';
@@ -8,6 +9,7 @@ export type Form = ReadonlyMap<string, string>;
 
 /** Grant types of the token endpoint. */
 export const GRANT_TYPES = {
+  clientCredentials: 'client_credentials',
   jwtBearer: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
   tokenExchange: 'urn:ietf:params:oauth:grant-type:token-exchange',
 } as const;
@@ -18,10 +20,23 @@ export const TOKEN_TYPES = {
   jwt: 'urn:ietf:params:oauth:token-type:jwt',
 } as const;
 
+/** Client assertion types (RFC 7523 §2.2, draft-ietf-oauth-spiffe-client-auth §3). */
+export const CLIENT_ASSERTION_TYPES = {
+  jwtBearer: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+  jwtSpiffe: 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe',
+} as const;
+
 /** A run token wanted for an assertion or a delegation grant. */
 export type AssertionRequest = {
   readonly grant: 'assertion';
+  readonly form: AssertionForm;
   readonly assertion: string;
+} & RunRequest;
+
+/** A run token wanted for the client certificate of the connection (RFC 8705 §2). */
+export type CertificateRequest = { readonly grant: 'certificate' } & RunRequest;
+
+type RunRequest = {
   readonly resource: string;
   readonly intent?: WantedIntent;
   readonly clientId?: string;
@@ -35,12 +50,28 @@ export type DelegationRequest = {
 };
 
 /** A token request whose form is right. */
-export type TokenRequest = AssertionRequest | DelegationRequest;
+export type TokenRequest = AssertionRequest | CertificateRequest | DelegationRequest;
 
 /** Parameters of one grant in a request of the other are a mix-up or an attempt to have the weaker check. */
 const FOREIGN_FIELDS = {
-  assertion: ['subject_token', 'subject_token_type', 'actor_token', 'requested_token_type'],
-  delegation: ['assertion', 'actor_token', 'actor_token_type'],
+  assertion: [
+    'subject_token',
+    'subject_token_type',
+    'actor_token',
+    'requested_token_type',
+    'client_assertion',
+    'client_assertion_type',
+    'client_secret',
+  ],
+  client: [
+    'assertion',
+    'subject_token',
+    'subject_token_type',
+    'actor_token',
+    'requested_token_type',
+    'client_secret',
+  ],
+  delegation: ['assertion', 'actor_token', 'actor_token_type', 'client_assertion', 'client_secret'],
 } as const;
 
 /** Reads a token request. `resources`: what tokens can be for, the default first. */
@@ -61,6 +92,8 @@ export function parseTokenRequest(
   switch (grantType) {
     case GRANT_TYPES.jwtBearer:
       return parseAssertionRequest(form, resource, intent.value);
+    case GRANT_TYPES.clientCredentials:
+      return parseClientRequest(form, resource, intent.value);
     case GRANT_TYPES.tokenExchange:
       return parseDelegationRequest(form, issuer, intent.value);
     case undefined:
@@ -86,9 +119,8 @@ function parseAssertionRequest(
 ): Result<TokenRequest, TokenRefusal> {
   const foreign = FOREIGN_FIELDS.assertion.find((field) => form.has(field));
   if (foreign !== undefined)
-    return refuseToken('invalid_request', `${foreign} belongs to token exchange; remove it`);
+    return refuseToken('invalid_request', `${foreign} belongs to another grant; remove it`);
   const assertion = form.get('assertion');
-  const clientId = form.get('client_id');
   if (assertion === undefined || assertion === '') {
     return refuseToken(
       'invalid_request',
@@ -97,11 +129,46 @@ function parseAssertionRequest(
   }
   return ok({
     grant: 'assertion',
+    form: 'grant',
     assertion,
+    ...runRequest(form, resource, intent),
+  });
+}
+
+function runRequest(form: Form, resource: string, intent: WantedIntent | undefined): RunRequest {
+  const clientId = form.get('client_id');
+  return {
     resource,
     ...(intent === undefined ? {} : { intent }),
     ...(clientId === undefined ? {} : { clientId }),
-  });
+  };
+}
+
+/** Client credentials (RFC 6749 §4.4): the client proves itself with an assertion or its connection. */
+function parseClientRequest(
+  form: Form,
+  resource: string,
+  intent: WantedIntent | undefined,
+): Result<TokenRequest, TokenRefusal> {
+  const foreign = FOREIGN_FIELDS.client.find((field) => form.has(field));
+  if (foreign !== undefined)
+    return refuseToken('invalid_request', `${foreign} has no place in client_credentials; remove it`);
+  const run = runRequest(form, resource, intent);
+  const assertion = form.get('client_assertion');
+  const type = form.get('client_assertion_type');
+  if (assertion === undefined && type === undefined) return ok({ grant: 'certificate', ...run });
+  if (assertion === undefined || assertion === '')
+    return refuseToken('invalid_request', 'client_assertion is missing');
+  switch (type) {
+    case CLIENT_ASSERTION_TYPES.jwtBearer:
+      return ok({ grant: 'assertion', form: 'client-jwt', assertion, ...run });
+    case CLIENT_ASSERTION_TYPES.jwtSpiffe:
+      return ok({ grant: 'assertion', form: 'client-spiffe', assertion, ...run });
+    default: {
+      const known = Object.values(CLIENT_ASSERTION_TYPES).join(', ');
+      return refuseToken('invalid_request', `client_assertion_type must be one of ${known}`);
+    }
+  }
 }
 
 function parseDelegationRequest(

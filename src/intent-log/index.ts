@@ -48,6 +48,7 @@ export {
 export { type LedgerEntry, parseLedgerEntry, type Reconciliation, reconcile } from './reconcile.ts';
 export {
   type Actor,
+  type AgentChangeRecord,
   type BootRecord,
   type BridgeEntry,
   type Commitment,

@@ -1,5 +1,6 @@
 import type {
   Actor,
+  AgentChangeRecord,
   BootRecord,
   BridgeEntry,
   Commitment,
@@ -18,8 +19,10 @@ import type {
   RefusalRecord,
   RunCloseRecord,
   RunOpenRecord,
+  RunRenewRecord,
   Subject,
   TaintRecord,
+  TokenRefusalRecord,
   ToolPinRecord,
 } from './record.ts';
 
@@ -142,6 +145,29 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     target: 'string',
     by: 'string',
     reason: 'string',
+  }),
+  'run.renew': fields<RunRenewRecord>({
+    type: 'string',
+    run: 'string',
+    evidence: fields<RunRenewRecord['evidence']>({ attestor: 'string', digest: 'string', claims: 'json' }),
+    until: 'integer',
+  }),
+  'token.refusal': fields<TokenRefusalRecord>({
+    type: 'string',
+    endpoint: 'string',
+    error: 'string',
+    description: 'string',
+    source: 'string',
+    grant: optional('string'),
+    suppressed: optional('integer'),
+  }),
+  'agent.change': fields<AgentChangeRecord>({
+    type: 'string',
+    agent: 'string',
+    change: 'string',
+    by: 'string',
+    reason: 'string',
+    entry: optional('json'),
   }),
   intent: fields<IntentRecord>({
     type: 'string',

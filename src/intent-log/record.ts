@@ -107,6 +107,43 @@ export type KillSwitchRecord = {
   readonly reason: string;
 };
 
+/**
+ * A run got a token for an assertion it was the first to show. Written before the token is given, so that the
+ * assertion stays the run's after a restart.
+ */
+export type RunRenewRecord = {
+  readonly type: 'run.renew';
+  readonly run: RunId;
+  readonly evidence: Evidence;
+  /** Seconds since the epoch: no longer than that does the assertion prove anything. */
+  readonly until: number;
+};
+
+/** A request to the token or revocation endpoint that was refused. */
+export type TokenRefusalRecord = {
+  readonly type: 'token.refusal';
+  readonly endpoint: 'token' | 'revoke';
+  readonly error: string;
+  readonly description: string;
+  /** Address the request came from; of IPv6 its network. */
+  readonly source: string;
+  /** Grant type as it was sent, when it is one that exists. */
+  readonly grant?: string;
+  /** How many more of this source were refused for their number since the last such record. */
+  readonly suppressed?: number;
+};
+
+/** What an operator changed in the registry of agents. */
+export type AgentChangeRecord = {
+  readonly type: 'agent.change';
+  readonly agent: AgentName;
+  readonly change: 'register' | 'remove' | 'disable' | 'enable';
+  readonly by: string;
+  readonly reason: string;
+  /** The agent as it was registered. */
+  readonly entry?: JsonObject;
+};
+
 /** A permitted request, durable before anything leaves the gateway. */
 export type IntentRecord = {
   readonly type: 'intent';
@@ -233,6 +270,9 @@ export type RecordBody =
   | RunOpenRecord
   | RunCloseRecord
   | KillSwitchRecord
+  | RunRenewRecord
+  | TokenRefusalRecord
+  | AgentChangeRecord
   | IntentRecord
   | OutcomeRecord
   | TaintRecord

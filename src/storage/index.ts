@@ -1,4 +1,5 @@
 export {
+  type AgentUse,
   createEmbeddedRuns,
   createEmbeddedSingleUse,
   type EmbeddedKillSwitches,

@@ -295,8 +295,8 @@ describe('A14: a delegation grant', () => {
       ['requested_token_type', 'urn:ietf:params:oauth:token-type:jwt'],
       ['authorization_details', intentField({ purpose: 'triage', max_calls: 1 })],
     ]);
-    expect((await handleTokenRequest(form, proof, authority.deps)).ok).toBe(true);
-    expect(await handleTokenRequest(form, proof, authority.deps)).toMatchObject(
+    expect((await handleTokenRequest(form, { dpop: proof }, authority.deps)).ok).toBe(true);
+    expect(await handleTokenRequest(form, { dpop: proof }, authority.deps)).toMatchObject(
       refusedAs('invalid_dpop_proof'),
     );
   });

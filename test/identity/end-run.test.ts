@@ -20,7 +20,7 @@ async function setup() {
       url: `${PUBLIC_URL}/oauth/revoke`,
       ...('token' in form ? { token: form['token'] } : {}),
     });
-    return handleRevocation(new Map(Object.entries(form)), proof, deps);
+    return handleRevocation(new Map(Object.entries(form)), { dpop: proof }, deps);
   };
   return { authority, key, token: answer.access_token, run: answer.sallyport.run, revoke };
 }
@@ -97,15 +97,15 @@ describe('the revocation endpoint', () => {
     const { authority, key, token } = await setup();
     const proof = key.prove({ url: `${PUBLIC_URL}/oauth/revoke` });
     const form = new Map([['token', token]]);
-    expect((await handleRevocation(form, proof, authority.deps)).ok).toBe(true);
-    expect(await handleRevocation(form, proof, authority.deps)).toMatchObject({
+    expect((await handleRevocation(form, { dpop: proof }, authority.deps)).ok).toBe(true);
+    expect(await handleRevocation(form, { dpop: proof }, authority.deps)).toMatchObject({
       error: { error: 'invalid_dpop_proof' },
     });
   });
 
   it('ends nothing without a proof, or without a token', async () => {
     const { authority, token, revoke } = await setup();
-    const unproven = await handleRevocation(new Map([['token', token]]), undefined, authority.deps);
+    const unproven = await handleRevocation(new Map([['token', token]]), { dpop: undefined }, authority.deps);
     expect(unproven).toMatchObject({ ok: false, error: { error: 'invalid_dpop_proof' } });
     expect(await revoke({})).toMatchObject({ ok: false, error: { error: 'invalid_request' } });
     expect(await authority.deps.runs.live()).toHaveLength(1);

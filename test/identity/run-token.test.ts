@@ -23,7 +23,7 @@ function setup() {
   const verifier = createRunTokenVerifier({ keys, issuer: PUBLIC_URL, now });
   const deps = { keys, issuer: PUBLIC_URL, now, newTokenId: () => 'token-1' };
   const run = aRun();
-  const { token } = issueRunToken([run], AUDIENCE, deps);
+  const { token } = issueRunToken([run], { resource: AUDIENCE, binding: 'jkt' }, deps);
   const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as JsonObject;
   const header = { alg: 'ES256', typ: 'at+jwt', kid: 'k1' };
   const check = (text: string) => verifier.verify(text, [AUDIENCE]);
@@ -46,7 +46,7 @@ describe('a run token', () => {
     const root = aRun();
     const child = aChildOf(root);
     const grandchild = aChildOf(child);
-    const { token } = issueRunToken([grandchild, child, root], AUDIENCE, deps);
+    const { token } = issueRunToken([grandchild, child, root], { resource: AUDIENCE, binding: 'jkt' }, deps);
     const { act } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as JsonObject;
     const ids = [grandchild, child, root].map(({ spiffeId }) => spiffeId);
     expect(act).toEqual({ sub: ids[0], act: { sub: ids[1], act: { sub: ids[2] } } });

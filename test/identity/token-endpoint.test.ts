@@ -271,7 +271,7 @@ describe('A11: a stolen assertion', () => {
       ['authorization_details', intentField({ purpose: 'triage' })],
     ]);
     for (const proof of [undefined, key.prove({ url: `${PUBLIC_URL}/oauth/revoke` })]) {
-      const answer = await handleTokenRequest(form, proof, authority.deps);
+      const answer = await handleTokenRequest(form, { dpop: proof }, authority.deps);
       expect(answer).toMatchObject({ ok: false, error: { error: 'invalid_dpop_proof' } });
     }
   });
@@ -284,8 +284,8 @@ describe('A11: a stolen assertion', () => {
       ['assertion', joinToken(authority)],
       ['authorization_details', intentField({ purpose: 'triage' })],
     ]);
-    expect((await handleTokenRequest(form, proof, authority.deps)).ok).toBe(true);
-    const again = await handleTokenRequest(form, proof, authority.deps);
+    expect((await handleTokenRequest(form, { dpop: proof }, authority.deps)).ok).toBe(true);
+    const again = await handleTokenRequest(form, { dpop: proof }, authority.deps);
     expect(again).toMatchObject({ ok: false, error: { error: 'invalid_dpop_proof' } });
   });
 });
@@ -312,7 +312,7 @@ describe('the memory for proofs', () => {
 describe('the form of a token request', () => {
   it.each([
     ['no grant type', { assertion: 'x' }, 'invalid_request'],
-    ['another grant type', { grant_type: 'client_credentials' }, 'unsupported_grant_type'],
+    ['another grant type', { grant_type: 'authorization_code' }, 'unsupported_grant_type'],
     ['the password grant', { grant_type: 'password' }, 'unsupported_grant_type'],
     ['no assertion', { grant_type: JWT_BEARER }, 'invalid_request'],
     ['an assertion nobody knows', { grant_type: JWT_BEARER, assertion: 'a.b.c' }, 'invalid_grant'],

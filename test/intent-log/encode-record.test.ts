@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { JsonObject, RunId } from '../../src/base/index.ts';
+import { type AgentName, type JsonObject, parseAgentName, type RunId } from '../../src/base/index.ts';
 import { fitJson, jsonBytes } from '../../src/intent-log/fit-json.ts';
 import {
   decodeRecord,
@@ -38,6 +38,33 @@ const bodies: [string, RecordBody][] = [
   ['outcome', outcome(run, call, 'leaf', { detail: 'detail' })],
   ['refusal by policy', refusal(run, call)],
   ['refusal before policy', { type: 'refusal', call, early: { reason: 'batch' }, micros: 5 }],
+  [
+    'run.renew',
+    { type: 'run.renew', run, evidence: { attestor: 'ci', digest: 'd', claims: { sub: 's' } }, until: 5 },
+  ],
+  [
+    'token.refusal',
+    {
+      type: 'token.refusal',
+      endpoint: 'token',
+      error: 'slow_down',
+      description: 'too many',
+      source: '127.0.0.1',
+      grant: 'client_credentials',
+      suppressed: 3,
+    },
+  ],
+  [
+    'agent.change',
+    {
+      type: 'agent.change',
+      agent: parseAgentName('clerk') as AgentName,
+      change: 'disable',
+      by: 'robin',
+      reason: 'left',
+      entry: { name: 'clerk' },
+    },
+  ],
   ['policyset.load', { type: 'policyset.load', revision: 'r1', policies: ['a', 'b'] }],
   ['toolset.pin', { type: 'toolset.pin', upstream: 'ops', digest: 'd', tools: { list_inbox: 'd2' } }],
   ['recovery', { type: 'recovery', unknown: [call] }],

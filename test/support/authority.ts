@@ -52,17 +52,28 @@ export const AGENTS: readonly AgentEntry[] = [
 
 /** A journal in memory. `fail` makes every later write reject. */
 export type FakeJournal = RunJournal & {
-  readonly entries: { readonly type: 'opened' | 'closed'; readonly run: string; readonly ending?: Ending }[];
+  readonly entries: {
+    readonly type: 'opened' | 'closed';
+    readonly run: string;
+    readonly ending?: Ending;
+  }[];
+  /** Assertions that renewed a run. */
+  readonly renewals: { readonly run: string; readonly digest: string; readonly until: number }[];
   fail: boolean;
 };
 
 export function fakeJournal(): FakeJournal {
   const journal: FakeJournal = {
     entries: [],
+    renewals: [],
     fail: false,
     async opened(run) {
       if (journal.fail) throw new Error('disk is full');
       journal.entries.push({ type: 'opened', run: run.id });
+    },
+    async renewed({ id }, { digest }, until) {
+      if (journal.fail) throw new Error('disk is full');
+      journal.renewals.push({ run: id, digest, until });
     },
     async closed(runs, ending) {
       if (journal.fail) throw new Error('disk is full');
@@ -122,6 +133,7 @@ export function createTestAuthority(
         await journal.opened(run);
         usedKeys.add(`${run.agent} ${run.key}`);
       },
+      renewed: journal.renewed,
       closed: journal.closed,
     },
     singleUse: createEmbeddedSingleUse({ now }),
@@ -148,7 +160,7 @@ export function requestToken(
   { deps }: TestAuthority,
 ): Promise<Result<TokenResponse, TokenRefusal>> {
   const proof = key.prove({ url: deps.urls.tokenEndpoint });
-  return handleTokenRequest(new Map(Object.entries(form)), proof, deps);
+  return handleTokenRequest(new Map(Object.entries(form)), { dpop: proof }, deps);
 }
 
 /** Opens a root run with a join token and returns the answer. Throws when it is refused. */

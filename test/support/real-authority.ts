@@ -37,6 +37,7 @@ export async function startRealAuthority(
     singleUse: createEmbeddedSingleUse({ now }),
     journal: {
       opened: async (run) => void opened.push(run),
+      renewed: async () => undefined,
       closed: async (runs) => void ended.push(...runs.map(({ id }) => id)),
     },
     ids: createIdSource(now),
@@ -56,7 +57,12 @@ export async function startRealAuthority(
 
 async function createApp({ deps }: Authority): Promise<FastifyInstance> {
   const app = Fastify();
-  oauthRoutes(app, { authority: deps, log: pino({ level: 'silent' }) });
+  oauthRoutes(app, {
+    authority: deps,
+    log: pino({ level: 'silent' }),
+    recordRefusal: async () => undefined,
+    perSourceAndMinute: 1000,
+  });
   const { issuer, resources } = deps.urls;
   app.all<{ Params: { upstream: string } }>('/mcp/:upstream', async (request, reply) => {
     const { method, params, headers, raw } = request;

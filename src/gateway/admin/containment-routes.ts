@@ -12,9 +12,11 @@ export function containmentRoutes(
   containment: ContainmentPorts,
   operatorOf: (request: FastifyRequest) => string,
 ): void {
-  app.get('/v1/stops', async (): Promise<StopList> => ({ stops: [...(await containment.list())] }));
+  const read = { config: { permission: 'stops.read' } } as const;
+  app.get('/v1/stops', read, async (): Promise<StopList> => ({ stops: [...(await containment.list())] }));
 
-  app.post('/v1/stops', async (request, reply) => {
+  const write = { config: { permission: 'stops.write' } } as const;
+  app.post('/v1/stops', write, async (request, reply) => {
     const body = StopRequest.safeParse(request.body ?? {});
     if (!body.success) return reply.code(400).send({ error: z.prettifyError(body.error) });
     const { target, reason } = body.data;
@@ -23,7 +25,7 @@ export function containmentRoutes(
     return { revoked: stopped.value.map(({ id }) => id) } satisfies StopResult;
   });
 
-  app.post('/v1/stops/lift', async (request, reply) => {
+  app.post('/v1/stops/lift', write, async (request, reply) => {
     const body = StopRequest.safeParse(request.body ?? {});
     if (!body.success) return reply.code(400).send({ error: z.prettifyError(body.error) });
     const { target, reason } = body.data;

@@ -3,7 +3,10 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import { parseRunId, type Result, type RunId, SallyportError } from '../../base/index.ts';
 import type { Run } from '../../identity/index.ts';
+import type { AgentAdmin } from '../agents.ts';
 import type { KeyCare } from '../key-care.ts';
+import { agentRoutes } from './agent-routes.ts';
+import type { AuthenticateOperator } from './authenticate-operator.ts';
 import { type ContainmentPorts, containmentRoutes } from './containment-routes.ts';
 import {
   ReviewRequest,
@@ -15,11 +18,20 @@ import {
   type ToolList,
 } from './contract.ts';
 import { keyRoutes } from './key-routes.ts';
+import { mayDo, type Permission } from './permissions.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What an operator must be allowed to do to use the route. */
+    permission?: Permission;
+  }
+}
 
 /** What the admin plane may do to the gateway. */
 export type AdminPorts = {
   /** The operator behind an `Authorization` header, or undefined. */
-  readonly operator: (authorization: string | undefined) => Promise<string | undefined>;
+  readonly operator: AuthenticateOperator;
+  readonly agents: AgentAdmin;
   readonly liveRuns: () => Promise<readonly Run[]>;
   /** Ends a run and its descendants; resolves when it is durable and in force. */
   readonly revoke: (run: RunId, by: string, reason: string) => Promise<readonly Run[]>;
@@ -66,10 +78,18 @@ export function createAdminPlane(ports: AdminPorts): FastifyInstance {
   app.get('/healthz', async () => ({ status: 'ok' }));
 
   app.register((operators, _options, done) => {
+    operators.addHook('onRoute', ({ url, config }) => {
+      if (config?.permission === undefined) throw new TypeError(`${url} must say which permission it needs`);
+    });
     operators.addHook('onRequest', async (request, reply) => {
       const operator = await ports.operator(request.headers.authorization);
       if (operator === undefined) return refuse(reply, 401, 'operator token is missing or not valid');
-      operatorOf.set(request, operator);
+      const { permission } = request.routeOptions.config;
+      if (permission === undefined || !mayDo(operator, permission)) {
+        ports.log.warn({ operator: operator.name, url: request.routeOptions.url }, 'admin request refused');
+        return refuse(reply, 403, `your roles do not have the permission ${permission ?? 'for this'}`);
+      }
+      operatorOf.set(request, operator.name);
       return undefined;
     });
     operatorRoutes(operators, ports);
@@ -95,14 +115,17 @@ export function createAdminPlane(ports: AdminPorts): FastifyInstance {
 const operatorOf = new WeakMap<FastifyRequest, string>();
 
 function operatorRoutes(app: FastifyInstance, ports: AdminPorts): void {
-  app.get('/v1/status', () => ports.status());
+  agentRoutes(app, ports.agents, (request) => operatorOf.get(request) ?? '');
 
-  app.get('/v1/runs', async (): Promise<RunList> => {
+  app.get('/v1/status', { config: { permission: 'status.read' } }, () => ports.status());
+
+  app.get('/v1/runs', { config: { permission: 'runs.read' } }, async (): Promise<RunList> => {
     const runs = await ports.liveRuns();
     return { runs: runs.map(toListEntry) };
   });
 
-  app.post<{ Params: { run: string } }>('/v1/runs/:run/revoke', async (request, reply) => {
+  const revoke = { config: { permission: 'runs.revoke' } } as const;
+  app.post<{ Params: { run: string } }>('/v1/runs/:run/revoke', revoke, async (request, reply) => {
     const run = parseRunId(request.params.run);
     if (run === undefined) return refuse(reply, 400, 'run must be a ULID as "sallyport runs list" prints it');
     const body = RevokeRequest.safeParse(request.body ?? {});
@@ -114,9 +137,10 @@ function operatorRoutes(app: FastifyInstance, ports: AdminPorts): void {
 
   keyRoutes(app, ports.keys, (request) => operatorOf.get(request) ?? '');
 
-  app.get('/v1/tools', (): ToolList => ports.tools.list());
+  app.get('/v1/tools', { config: { permission: 'tools.read' } }, (): ToolList => ports.tools.list());
 
-  app.post('/v1/tools/review', { bodyLimit: REVIEW_BYTES }, async (request, reply) => {
+  const review = { bodyLimit: REVIEW_BYTES, config: { permission: 'tools.review' } } as const;
+  app.post('/v1/tools/review', review, async (request, reply) => {
     const body = ReviewRequest.safeParse(request.body ?? {});
     if (!body.success) return refuse(reply, 400, z.prettifyError(body.error));
     const result = await ports.tools.apply(body.data, operatorOf.get(request) ?? '');

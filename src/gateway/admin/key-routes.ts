@@ -10,13 +10,18 @@ export function keyRoutes(
   care: KeyCare,
   operatorOf: (request: FastifyRequest) => string,
 ): void {
-  app.get('/v1/keys', (): KeyList => ({ keys: care.list().map((key) => ({ ...key })) }));
+  app.get(
+    '/v1/keys',
+    { config: { permission: 'keys.read' } },
+    (): KeyList => ({ keys: care.list().map((key) => ({ ...key })) }),
+  );
 
-  app.post('/v1/keys/rotate', async (request, reply) =>
+  const write = { config: { permission: 'keys.write' } } as const;
+  app.post('/v1/keys/rotate', write, async (request, reply) =>
     answer(await care.rotate(operatorOf(request)), reply),
   );
 
-  app.post<{ Params: { kid: string } }>('/v1/keys/:kid/remove', async (request, reply) =>
+  app.post<{ Params: { kid: string } }>('/v1/keys/:kid/remove', write, async (request, reply) =>
     answer(await care.remove(request.params.kid, operatorOf(request)), reply),
   );
 }

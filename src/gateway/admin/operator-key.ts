@@ -1,7 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { exportJWK, generateKeyPair, importJWK, type JWK, jwtVerify, SignJWT } from 'jose';
-import { type Clock, SallyportError, toEpochSeconds } from '../../base/index.ts';
+import { type Clock, SallyportError, sha256, toEpochSeconds } from '../../base/index.ts';
+import type { Role } from '../config-identity.ts';
+import type { Operator } from './permissions.ts';
 
 /** Longest life of an operator token, seconds: one is made for each admin request. */
 const TOKEN_SECONDS = 60;
@@ -53,33 +56,58 @@ export async function signOperatorToken(key: JWK, audience: string, now: Clock):
   return new SignJWT({})
     .setProtectedHeader({ alg: 'ES256', typ: 'sallyport-operator+jwt' })
     .setSubject('operator')
+    .setJti(randomUUID())
     .setAudience(audience)
     .setIssuedAt(issuedAt)
     .setExpirationTime(issuedAt + TOKEN_SECONDS)
     .sign(await importJWK(key, 'ES256'));
 }
 
-/** Says who holds an `Authorization` header's operator token; undefined when it is not good. */
+/** More tokens than an operator can use while they are good: beyond it none is taken. */
+const MAX_USED_TOKENS = 10_000;
+
+/** Remembers the ids of tokens for as long as they are good; false for one that was seen, or that is too many. */
+function createUsedTokens(now: Clock): (id: string) => boolean {
+  const used = new Map<string, number>();
+  return (id) => {
+    for (const [oldest, until] of used) {
+      if (until > now()) break;
+      used.delete(oldest);
+    }
+    const key = sha256(id);
+    if (used.has(key) || used.size >= MAX_USED_TOKENS) return false;
+    used.set(key, now() + 2 * TOKEN_SECONDS * 1000);
+    return true;
+  };
+}
+
+/**
+ * Says who holds an `Authorization` header's operator token; undefined when it is not good. Each token is good for
+ * one request: one that was seen on its way opens nothing.
+ */
 export async function createOperatorCheck(
   key: JWK,
   audience: string,
   now: Clock,
-): Promise<(authorization: string | undefined) => Promise<string | undefined>> {
+  roles: readonly Role[],
+): Promise<(token: string) => Promise<Operator | undefined>> {
+  const isFirstUse = createUsedTokens(now);
   const { d: _private, ...publicKey } = key;
   const verifyKey = await importJWK(publicKey, 'ES256');
-  return async (authorization) => {
-    const token = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/.exec(authorization ?? '')?.[1];
-    if (token === undefined) return undefined;
+  return async (token) => {
+    if (roles.length === 0) return undefined;
     try {
       const { payload } = await jwtVerify(token, verifyKey, {
         algorithms: ['ES256'],
         typ: 'sallyport-operator+jwt',
         audience,
         maxTokenAge: TOKEN_SECONDS,
-        requiredClaims: ['sub', 'iat', 'exp'],
+        requiredClaims: ['sub', 'iat', 'exp', 'jti'],
         currentDate: new Date(now()),
       });
-      return payload.sub;
+      const { sub, jti, exp = 0, iat = 0 } = payload;
+      if (typeof sub !== 'string' || typeof jti !== 'string' || exp - iat > TOKEN_SECONDS) return undefined;
+      return isFirstUse(jti) ? { name: sub, roles } : undefined;
     } catch {
       return undefined; // the caller answers 401: a bad token and no token are the same
     }

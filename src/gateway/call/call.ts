@@ -1,6 +1,6 @@
 import type { CallId, UpstreamName } from '../../base/index.ts';
 import type { NotPermitted } from '../../cedar/index.ts';
-import type { AuthFailure } from '../../identity/index.ts';
+import type { AuthFailure, X509Svid } from '../../identity/index.ts';
 import type { AdmitRefusal, Relayed } from '../mcp/index.ts';
 import type { Era, RpcId, UpstreamFailure } from '../upstream/index.ts';
 
@@ -13,6 +13,8 @@ export type Inbound = {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /** Each `DPoP` header field by itself. */
   readonly proofs: readonly string[] | undefined;
+  /** Of the connection, where its listener asks for one. */
+  readonly certificate?: X509Svid | undefined;
   readonly body: Buffer | undefined;
   /** Set when the body could not be taken in, and says why. */
   readonly unreadable?: AdmitRefusal;

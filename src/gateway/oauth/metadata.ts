@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../base/index.ts';
 import {
+  type AuthorityDeps,
   type AuthorityUrls,
   GRANT_TYPES,
   INTENT_TYPE,
@@ -7,8 +8,11 @@ import {
   type SigningKeys,
 } from '../../identity/index.ts';
 
+type MetadataSource = Pick<AuthorityDeps, 'urls' | 'attestors' | 'certificates'>;
+
 /** The authorization server as it describes itself (RFC 8414 §2, RFC 9396 §10, RFC 9449 §5.1). */
-export function authorizationServerMetadata(urls: AuthorityUrls): JsonObject {
+export function authorizationServerMetadata(authority: MetadataSource): JsonObject {
+  const { urls } = authority;
   return {
     issuer: urls.issuer,
     authorization_endpoint: urls.authorizationEndpoint,
@@ -20,7 +24,7 @@ export function authorizationServerMetadata(urls: AuthorityUrls): JsonObject {
     jwks_uri: urls.jwksUri,
     grant_types_supported: Object.values(GRANT_TYPES),
     response_types_supported: [],
-    token_endpoint_auth_methods_supported: ['none'],
+    ...clientAuthentication(authority),
     revocation_endpoint_auth_methods_supported: ['none'],
     scopes_supported: [SCOPE],
     dpop_signing_alg_values_supported: ['ES256'],
@@ -30,9 +34,9 @@ export function authorizationServerMetadata(urls: AuthorityUrls): JsonObject {
 }
 
 /** The same for those that only know OpenID Connect discovery: clouds and vaults that federate with an issuer. */
-export function openidConfiguration(urls: AuthorityUrls): JsonObject {
+export function openidConfiguration(authority: MetadataSource): JsonObject {
   return {
-    ...authorizationServerMetadata(urls),
+    ...authorizationServerMetadata(authority),
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: ['ES256'],
     claims_supported: ['iss', 'sub', 'aud', 'exp', 'iat', 'jti', 'client_id', 'act', 'txn'],
@@ -63,5 +67,23 @@ export function protectedResourceMetadata(resource: string, urls: AuthorityUrls)
     dpop_bound_access_tokens_required: true,
     dpop_signing_alg_values_supported: ['ES256'],
     authorization_details_types_supported: [INTENT_TYPE],
+  };
+}
+
+/** Only what is configured: a client must not be told of a way in that does not exist. */
+function clientAuthentication({ attestors, certificates = [] }: MetadataSource): JsonObject {
+  const forms = new Set(attestors.flatMap((attestor) => attestor.forms));
+  const hasCertificates = certificates.length > 0;
+  return {
+    token_endpoint_auth_methods_supported: [
+      'none',
+      ...(forms.has('client-jwt') ? ['private_key_jwt'] : []),
+      ...(forms.has('client-spiffe') ? ['spiffe_jwt'] : []),
+      ...(hasCertificates ? ['tls_client_auth', 'spiffe_x509'] : []),
+    ],
+    ...(forms.has('client-jwt')
+      ? { token_endpoint_auth_signing_alg_values_supported: ['ES256', 'ES384', 'EdDSA', 'RS256', 'PS256'] }
+      : {}),
+    tls_client_certificate_bound_access_tokens: hasCertificates,
   };
 }

@@ -1,36 +1,45 @@
 import type { AgentName, JsonObject } from '../../base/index.ts';
+import { claimAt, type PresetName, presetFor } from './presets.ts';
 
 /** Claims that must all be equal for an assertion to be one of an agent's. */
 export type ClaimRule = { readonly agent: AgentName; readonly claims: Readonly<Record<string, string>> };
-
-// Issuers that sign for everybody: without an id that is never given away again, a rule names a stranger.
-const SHARED_ISSUERS: ReadonlyMap<string, readonly string[]> = new Map([
-  ['https://token.actions.githubusercontent.com', ['repository_id', 'repository_owner_id']],
-  ['https://gitlab.com', ['project_id']],
-]);
 
 /** What is wrong with the rules for an issuer; each line names the rule and the fix. */
 export function claimRuleProblems(
   attestor: string,
   issuer: string,
   rules: readonly { readonly claims: Readonly<Record<string, string>> }[],
+  named?: PresetName,
 ): string[] {
   const problems: string[] = [];
-  const required = SHARED_ISSUERS.get(issuer.replace(/\/+$/, '')) ?? [];
   if (rules.length === 0) problems.push(`attestors.${attestor}.rules: must name at least one rule`);
   for (const [index, { claims }] of rules.entries()) {
-    const at = `attestors.${attestor}.rules[${index}].claims`;
-    if (Object.keys(claims).length === 0) problems.push(`${at}: must name at least one claim`);
-    const missing = required.filter((claim) => !Object.hasOwn(claims, claim));
-    if (missing.length > 0) {
-      problems.push(
-        `${at}: "${issuer}" signs for everybody and names can change hands; add ${missing.join(' and ')}`,
-      );
-    }
-    for (const [claim, value] of Object.entries(claims)) {
-      if (value.includes('*'))
-        problems.push(`${at}.${claim}: claims are compared exactly; write the value without "*"`);
-    }
+    problems.push(...ruleProblems(`attestors.${attestor}.rules[${index}].claims`, issuer, claims, named));
+  }
+  return problems;
+}
+
+/** What is wrong with one rule, each with its fix. `at` is the field it stands in. */
+export function ruleProblems(
+  at: string,
+  issuer: string,
+  claims: Readonly<Record<string, string>>,
+  named: PresetName | undefined,
+): string[] {
+  const problems: string[] = [];
+  const preset = presetFor(issuer, named);
+  if (Object.keys(claims).length === 0) problems.push(`${at}: must name at least one claim`);
+  const missing = (preset?.required ?? []).filter(
+    (group) => !group.some((claim) => Object.hasOwn(claims, claim)),
+  );
+  if (missing.length > 0) {
+    const wanted = missing.map((group) => group.join(' or ')).join(' and ');
+    problems.push(`${at}: not enough for "${issuer}": ${preset?.why}; add ${wanted}`);
+  }
+  for (const [claim, value] of Object.entries(claims)) {
+    if (value.includes('*'))
+      problems.push(`${at}.${claim}: claims are compared exactly; write the value without "*"`);
+    if (value.trim() === '') problems.push(`${at}.${claim}: must not be empty`);
   }
   return problems;
 }
@@ -50,8 +59,5 @@ export function findRule(
 
 function isMet(rule: ClaimRule, claims: JsonObject): boolean {
   const wanted = Object.entries(rule.claims);
-  return (
-    wanted.length > 0 &&
-    wanted.every(([name, value]) => Object.hasOwn(claims, name) && claims[name] === value)
-  );
+  return wanted.length > 0 && wanted.every(([name, value]) => claimAt(claims, name) === value);
 }

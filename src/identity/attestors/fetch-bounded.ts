@@ -1,5 +1,18 @@
 /** The part of `fetch` that is used; a test gives its own. */
-export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+export type Fetch = (
+  url: string,
+  init: {
+    readonly redirect: 'error';
+    readonly signal: AbortSignal;
+    readonly headers: Record<string, string>;
+  },
+) => Promise<FetchAnswer>;
+
+/** The part of a `Response` that is used. */
+export type FetchAnswer = {
+  readonly status: number;
+  readonly body: (AsyncIterable<Uint8Array> & { cancel(): Promise<void> }) | null;
+};
 
 const TIMEOUT_MILLISECONDS = 5000;
 const MAX_BYTES = 256 * 1024;

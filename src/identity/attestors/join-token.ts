@@ -45,6 +45,7 @@ export function createJoinTokens(options: {
 
   return {
     name,
+    forms: ['grant'],
     issue(agent) {
       const nowSeconds = toEpochSeconds(now());
       forgetOld(nowSeconds);

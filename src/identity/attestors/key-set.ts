@@ -1,10 +1,14 @@
 import { readFile } from 'node:fs/promises';
-import { createLocalJWKSet, type JSONWebKeySet, type LocalJWKSet } from 'jose';
-import { type Clock, isJsonObject, parseStrictJson } from '../../base/index.ts';
+import type { LocalJWKSet } from 'jose';
+import type { Clock } from '../../base/index.ts';
 import { type Fetch, fetchBounded } from './fetch-bounded.ts';
+import { type KeyDocument, parseKeySet } from './key-document.ts';
 
-/** Where an issuer publishes its keys. */
-export type KeySetSource = { readonly file: string } | { readonly url: string };
+/** Where an issuer publishes its keys. `issuer`: its OpenID Connect discovery document says where. */
+export type KeySetSource =
+  | { readonly file: string }
+  | { readonly url: string }
+  | { readonly discoverFrom: string };
 
 /** The public keys of a foreign issuer. */
 export interface IssuerKeys {
@@ -12,29 +16,37 @@ export interface IssuerKeys {
   find(kid: string): Promise<LocalJWKSet>;
 }
 
+export type IssuerKeysDeps = {
+  readonly now: Clock;
+  readonly fetch: Fetch;
+  /** What is wrong with a `jwks_uri` that a discovery document names; undefined when it may be fetched. */
+  readonly urlProblem?: (url: string) => string | undefined;
+  readonly parse?: (text: string, before: KeyDocument | undefined) => KeyDocument;
+};
+
 /** A fetched set is used without asking again for 10 minutes, and for an hour when the issuer is down. */
 const FRESH_MILLISECONDS = 600_000;
 const STALE_MILLISECONDS = 3_600_000;
 /** However many tokens with unknown keys arrive, the issuer is asked this often at most. */
 const COOLDOWN_MILLISECONDS = 30_000;
 const FIRST_COOLDOWN_MILLISECONDS = 5000;
-const MAX_KEYS = 100;
+/** A key id that the issuer did not know is not asked for again so soon. */
+const UNKNOWN_MILLISECONDS = 60_000;
+const MAX_UNKNOWN = 256;
 
-type Loaded = { readonly set: LocalJWKSet; readonly kids: ReadonlySet<string>; readonly at: number };
+type Loaded = { readonly document: KeyDocument; readonly at: number };
 
-export function createIssuerKeys(
-  source: KeySetSource,
-  { now, fetch }: { readonly now: Clock; readonly fetch: Fetch },
-): IssuerKeys {
+export function createIssuerKeys(source: KeySetSource, deps: IssuerKeysDeps): IssuerKeys {
+  const { now, parse = parseKeySet } = deps;
+  const unknown = new Map<string, number>();
   let loaded: Loaded | undefined;
   let triedAt = Number.NEGATIVE_INFINITY;
   let loading: Promise<void> | undefined;
 
   async function load(): Promise<void> {
     triedAt = now();
-    const text =
-      'file' in source ? await readFile(source.file, 'utf8') : await fetchBounded(source.url, fetch);
-    loaded = { ...parseKeySet(text), at: now() };
+    const text = await read(source, deps);
+    loaded = { document: parse(text, loaded?.document), at: now() };
   }
 
   /** Many callers wait for one attempt; a failure leaves what was there before. */
@@ -45,36 +57,55 @@ export function createIssuerKeys(
     await loading;
   }
 
+  function isWanting(kid: string): boolean {
+    if (loaded === undefined) return true;
+    const { freshSeconds } = loaded.document;
+    const freshFor = freshSeconds === undefined ? FRESH_MILLISECONDS : freshSeconds * 1000;
+    if (now() - loaded.at > Math.min(freshFor, FRESH_MILLISECONDS)) return true;
+    return !loaded.document.kids.has(kid) && now() - (unknown.get(kid) ?? -Infinity) >= UNKNOWN_MILLISECONDS;
+  }
+
+  function rememberUnknown(kid: string): void {
+    if (loaded?.document.kids.has(kid) !== false) return;
+    unknown.delete(kid);
+    unknown.set(kid, now());
+    if (unknown.size > MAX_UNKNOWN) unknown.delete(unknown.keys().next().value ?? '');
+  }
+
   return {
     async find(kid) {
-      const age = loaded === undefined ? Number.POSITIVE_INFINITY : now() - loaded.at;
-      const isWanting = age > FRESH_MILLISECONDS || loaded?.kids.has(kid) !== true;
       const cooldown = loaded === undefined ? FIRST_COOLDOWN_MILLISECONDS : COOLDOWN_MILLISECONDS;
       const mayAsk = loading !== undefined || now() - triedAt >= cooldown;
       let failure: unknown;
-      if (isWanting && mayAsk) {
+      if (mayAsk && isWanting(kid)) {
         await reload().catch((error: unknown) => {
           failure = error;
         });
+        if (failure === undefined) rememberUnknown(kid);
       }
       if (loaded === undefined || now() - loaded.at > STALE_MILLISECONDS) {
         throw new Error('the keys of the issuer cannot be read', { cause: failure });
       }
-      return loaded.set;
+      return loaded.document.set;
     },
   };
 }
 
-/** Keeps the public keys that have an id; one entry that is odd does not cost the others. */
-function parseKeySet(text: string): { readonly set: LocalJWKSet; readonly kids: ReadonlySet<string> } {
-  const parsed = parseStrictJson(text);
-  const entries = parsed.ok && isJsonObject(parsed.value) ? parsed.value['keys'] : undefined;
-  if (!Array.isArray(entries) || entries.length > MAX_KEYS) throw new Error('not a JWK set');
-  const keys = entries.filter(
-    (key: unknown) =>
-      isJsonObject(key) && typeof key['kid'] === 'string' && key['kty'] !== 'oct' && !('d' in key),
-  );
-  if (keys.length === 0) throw new Error('the JWK set holds no public key with a kid');
-  const kids = new Set(keys.map((key: { kid: string }) => key.kid));
-  return { set: createLocalJWKSet({ keys } as JSONWebKeySet), kids };
+async function read(source: KeySetSource, deps: IssuerKeysDeps): Promise<string> {
+  if ('file' in source) return readFile(source.file, 'utf8');
+  if ('url' in source) return fetchBounded(source.url, deps.fetch);
+  const uri = await discover(source.discoverFrom, deps);
+  return fetchBounded(uri, deps.fetch);
+}
+
+/** OpenID Connect Discovery 1.0 §4: the document must be of the very issuer that was asked. */
+async function discover(issuer: string, { fetch, urlProblem }: IssuerKeysDeps): Promise<string> {
+  const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
+  const document: unknown = JSON.parse(await fetchBounded(url, fetch));
+  const { issuer: named, jwks_uri: uri } = (document ?? {}) as { issuer?: unknown; jwks_uri?: unknown };
+  if (named !== issuer) throw new Error('the discovery document is of another issuer');
+  if (typeof uri !== 'string') throw new Error('the discovery document has no jwks_uri');
+  const problem = urlProblem?.(uri);
+  if (problem !== undefined) throw new Error(`the jwks_uri of the discovery document ${problem}`);
+  return uri;
 }

@@ -1,11 +1,20 @@
 import type { CallId, RunId } from '../../base/index.ts';
-import type { Hash, LogRecord, RunCloseRecord, RunOpenRecord } from '../../intent-log/index.ts';
+import type { Hash, IntentRecord, LogRecord, RunCloseRecord, RunOpenRecord } from '../../intent-log/index.ts';
 
 /** Where a strand ends: what the next record of it must follow. */
 export type StrandHead = { readonly seq: number; readonly leaf: Hash };
 
 /** How often a run did what, as policy counts it. */
 export type RunCounts = { calls: number; toolCalls: number; denials: number };
+
+/** What an agent called. `lastAt` is RFC 3339. */
+export type ToolUse = {
+  readonly agent: string;
+  readonly upstream: string;
+  readonly tool: string;
+  calls: number;
+  lastAt: string;
+};
 
 /** What a stretch of the log changes in the index. Gathered in memory, then written in one go. */
 export type IndexDelta = {
@@ -26,6 +35,10 @@ export type IndexDelta = {
   /** Leaf hashes of the stretch, from index `from` on: they make the tiles of the tree grow. */
   readonly from: number;
   readonly leaves: Hash[];
+  /** Forwarded tool calls, by agent, upstream and tool. */
+  readonly toolUse: Map<string, ToolUse>;
+  /** Assertions that renewed a run. */
+  readonly renewals: { readonly run: RunId; readonly digest: string; readonly until: number }[];
 };
 
 export function emptyDelta(next: number, leaf: Hash): IndexDelta {
@@ -43,6 +56,8 @@ export function emptyDelta(next: number, leaf: Hash): IndexDelta {
     proofs: [],
     from: next,
     leaves: [],
+    toolUse: new Map(),
+    renewals: [],
   };
 }
 
@@ -60,12 +75,16 @@ export function addToDelta(delta: IndexDelta, record: LogRecord, leaf: Hash): vo
     case 'run.close':
       delta.closed.set(record.run, { state: record.state, at: record.at });
       return;
+    case 'run.renew':
+      delta.renewals.push({ run: record.run, digest: record.evidence.digest, until: record.until });
+      return;
     case 'intent': {
       const counts = countsOf(delta, record.run);
       counts.calls++;
       if (record.subject.method === 'tools/call') counts.toolCalls++;
       delta.openIntents.set(record.call, { idx: record.idx, run: record.run, leaf });
       delta.proofs.push(record.proof);
+      addToolUse(delta, record);
       addLabels(delta, record.run, record.labels ?? []);
       return;
     }
@@ -109,4 +128,14 @@ function addLabels(delta: IndexDelta, run: RunId, labels: readonly string[]): vo
   const known = delta.labels.get(run) ?? new Set();
   for (const label of labels) known.add(label);
   delta.labels.set(run, known);
+}
+
+function addToolUse(delta: IndexDelta, { actor, subject, at }: IntentRecord & { readonly at: string }): void {
+  const { upstream, tool } = subject;
+  if (tool === undefined) return;
+  const key = JSON.stringify([actor.agent, upstream, tool]);
+  const known = delta.toolUse.get(key) ?? { agent: actor.agent, upstream, tool, calls: 0, lastAt: at };
+  known.calls++;
+  known.lastAt = at;
+  delta.toolUse.set(key, known);
 }

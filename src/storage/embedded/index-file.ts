@@ -7,7 +7,7 @@ import { isSqliteError, SQLITE_CORRUPT, SQLITE_NOTADB } from './sqlite.ts';
 export const PROOF_MEMORY = 600_000;
 
 /** Changes with every change of the tables or of what they mean; an index of another format is rebuilt. */
-const FORMAT = 2;
+const FORMAT = 3;
 
 const SCHEMA = `
 CREATE TABLE cursor (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL, leaf TEXT NOT NULL) STRICT;
@@ -29,6 +29,12 @@ CREATE TABLE open_intents (call TEXT PRIMARY KEY, idx INTEGER NOT NULL, run TEXT
 CREATE TABLE proofs (at INTEGER NOT NULL, list TEXT NOT NULL) STRICT;
 CREATE INDEX proofs_by_time ON proofs (at);
 CREATE TABLE tiles (level INTEGER NOT NULL, n INTEGER NOT NULL, hashes BLOB NOT NULL, PRIMARY KEY (level, n)) STRICT, WITHOUT ROWID;
+CREATE TABLE tool_use (
+  agent TEXT NOT NULL, upstream TEXT NOT NULL, tool TEXT NOT NULL, calls INTEGER NOT NULL, last_at TEXT NOT NULL,
+  PRIMARY KEY (agent, upstream, tool)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE assertions (digest TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX assertions_by_time ON assertions (until);
 INSERT INTO cursor (id, next, leaf) VALUES (1, 0, '');
 PRAGMA user_version=${FORMAT};
 `;

@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { CallId, RunId } from '../../base/index.ts';
 import { parseDeclaration, type Run, type RunState } from '../../identity/index.ts';
 import type { Hash, ReadTile, RunOpenRecord } from '../../intent-log/index.ts';
+import type { ToolUse } from './index-delta.ts';
 import { PROOF_MEMORY } from './index-file.ts';
 
 /** An intent without an outcome, with what its outcome must name. */
@@ -37,6 +38,12 @@ export type LogState = {
   readonly runs: readonly LoggedRun[];
   /** Proofs of possession seen within ten minutes; `at` in milliseconds since the epoch, rather too late. */
   readonly proofs: readonly { readonly proof: string; readonly at: number }[];
+  /** Assertions that renewed a run and still prove something, with the key that came first; `until` in seconds. */
+  readonly assertions: readonly {
+    readonly digest: string;
+    readonly holder: string;
+    readonly until: number;
+  }[];
 };
 
 /** How far the index has followed the log. */
@@ -47,7 +54,12 @@ export function readCursor(db: DatabaseSync): { readonly next: number; readonly 
 
 /** `now` in milliseconds since the epoch. */
 export function readState(db: DatabaseSync, now: number): LogState {
-  return { openIntents: readOpenIntents(db), runs: readRecentRuns(db, now), proofs: readProofs(db, now) };
+  return {
+    openIntents: readOpenIntents(db),
+    runs: readRecentRuns(db, now),
+    proofs: readProofs(db, now),
+    assertions: readAssertions(db, now),
+  };
 }
 
 /** In log order. */
@@ -156,4 +168,31 @@ function readProofs(db: DatabaseSync, now: number): LogState['proofs'] {
   return rows.flatMap(({ at, list }) =>
     (JSON.parse(String(list)) as string[]).map((proof) => ({ proof, at: Number(at) })),
   );
+}
+
+function readAssertions(db: DatabaseSync, now: number): LogState['assertions'] {
+  const rows = db
+    .prepare('SELECT digest, holder, until FROM assertions WHERE until > ?')
+    .all(Math.floor(now / 1000));
+  return rows.map(({ digest, holder, until }) => ({
+    digest: String(digest),
+    holder: String(holder),
+    until: Number(until),
+  }));
+}
+
+/** What agents called and when they last had a run, since the log began. */
+export type AgentUse = {
+  readonly tools: readonly ToolUse[];
+  /** RFC 3339 by agent. */
+  readonly lastRuns: ReadonlyMap<string, string>;
+};
+
+export function readAgentUse(db: DatabaseSync): AgentUse {
+  const rows = db.prepare('SELECT agent, upstream, tool, calls, last_at AS lastAt FROM tool_use').all();
+  const runs = db.prepare('SELECT agent, max(opened_at) AS at FROM runs GROUP BY agent').all();
+  return {
+    tools: rows as unknown as ToolUse[],
+    lastRuns: new Map(runs.map(({ agent, at }) => [String(agent), String(at)])),
+  };
 }

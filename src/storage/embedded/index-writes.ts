@@ -12,6 +12,8 @@ export function writeDelta(db: DatabaseSync, delta: IndexDelta): void {
   writeIntents(db, delta);
   writeProofs(db, delta);
   writeTiles(db, delta);
+  writeRenewals(db, delta);
+  writeToolUse(db, delta);
   db.prepare('UPDATE cursor SET next = ?, leaf = ?').run(delta.next, delta.leaf);
 }
 
@@ -67,4 +69,25 @@ function writeProofs(db: DatabaseSync, { proofs, at }: IndexDelta): void {
     db.prepare('INSERT INTO proofs (at, list) VALUES (?, ?)').run(time, JSON.stringify(proofs));
   }
   db.prepare('DELETE FROM proofs WHERE at < ?').run(time - PROOF_MEMORY);
+}
+
+/** The first key that came with an assertion keeps it. */
+function writeRenewals(db: DatabaseSync, { renewals, at }: IndexDelta): void {
+  const insert = db.prepare(
+    'INSERT OR IGNORE INTO assertions (digest, holder, until) SELECT ?, key, ? FROM runs WHERE run = ?',
+  );
+  for (const { run, digest, until } of renewals) insert.run(digest, until, run);
+  if (renewals.length > 0) {
+    db.prepare('DELETE FROM assertions WHERE until < ?').run(Math.floor(Date.parse(at) / 1000));
+  }
+}
+
+function writeToolUse(db: DatabaseSync, { toolUse }: IndexDelta): void {
+  const add = db.prepare(
+    `INSERT INTO tool_use (agent, upstream, tool, calls, last_at) VALUES (?, ?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, last_at = excluded.last_at`,
+  );
+  for (const { agent, upstream, tool, calls, lastAt } of toolUse.values()) {
+    add.run(agent, upstream, tool, calls, lastAt);
+  }
 }

@@ -1,4 +1,4 @@
-export type { LoggedRun, LogState, OpenIntentRow } from './index-queries.ts';
+export type { AgentUse, LoggedRun, LogState, OpenIntentRow } from './index-queries.ts';
 export { type EmbeddedLog, type EmbeddedLogOptions, openEmbeddedLog } from './intent-log-embedded.ts';
 export { type EmbeddedKillSwitches, openEmbeddedKillSwitches } from './kill-switches.ts';
 export { type LogReader, openLogReader } from './log-reader.ts';

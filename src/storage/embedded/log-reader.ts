@@ -17,7 +17,9 @@ import { type DataFolder, dataFolderAt, folderError } from './data-folder.ts';
 import { addToDelta, emptyDelta, type IndexDelta } from './index-delta.ts';
 import { hasIndexFormat } from './index-file.ts';
 import {
+  type AgentUse,
   type LoggedRun,
+  readAgentUse,
   readCursor,
   readNewestRuns,
   readRoot,
@@ -50,6 +52,8 @@ export interface LogReader extends LogSource, Disposable {
    * when it is not signed for yet. Nothing here is verified: `verifyTlogProof` does that.
    */
   prove(idx: number): { readonly bytes: Uint8Array; readonly proof: TlogProof } | undefined;
+  /** What agents called and when they last had a run, since the log began. */
+  agentUse(): AgentUse;
   /** Records of all runs in the delegation tree of a run, in log order; empty when the log has no such run. */
   tree(run: RunId): LogRecord[];
 }
@@ -134,6 +138,15 @@ class FileReader implements LogReader {
         }),
       );
       return [...opened, ...known].slice(0, limit).map((run) => withTail(run, tail));
+    });
+  }
+
+  agentUse(): AgentUse {
+    return this.#withTail((index, tail) => {
+      const known = index === undefined ? undefined : readAgentUse(index);
+      const lastRuns = new Map(known?.lastRuns);
+      for (const { agent, at } of tail.opened.values()) lastRuns.set(agent, at);
+      return { tools: [...(known?.tools ?? []), ...tail.toolUse.values()], lastRuns };
     });
   }
 

@@ -19,17 +19,24 @@ let authority: TestAuthority;
 let app: FastifyInstance;
 let key: AgentKey;
 let logged: string[];
+let refusals: object[];
 
 const memoryLog = (): Logger => pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) });
 
-async function serve(deps: AuthorityDeps): Promise<FastifyInstance> {
+async function serve(deps: AuthorityDeps, perSourceAndMinute = 1000): Promise<FastifyInstance> {
   const server = Fastify();
-  oauthRoutes(server, { authority: deps, log: memoryLog() });
+  oauthRoutes(server, {
+    authority: deps,
+    log: memoryLog(),
+    recordRefusal: async (refused) => void refusals.push(refused),
+    perSourceAndMinute,
+  });
   return server;
 }
 
 beforeEach(async () => {
   logged = [];
+  refusals = [];
   authority = createTestAuthority();
   key = createAgentKey(authority.clock.now);
   app = await serve(authority.deps);

@@ -39,7 +39,12 @@ async function serve() {
   const deps = { ...authority.deps, urls, tokens };
 
   const app = Fastify();
-  oauthRoutes(app, { authority: deps, log: pino({ level: 'silent' }) });
+  oauthRoutes(app, {
+    authority: deps,
+    log: pino({ level: 'silent' }),
+    recordRefusal: async () => undefined,
+    perSourceAndMinute: 1000,
+  });
   app.post('/mcp/desk', async (request, reply) => {
     const url = upstreamResource(publicUrl, DESK);
     const { authorization, dpop } = request.headers;

@@ -94,17 +94,24 @@ describe('the keys of an issuer', () => {
     expect(set.jwks().keys.map(({ kid }) => kid)).toEqual(['one']);
   });
 
-  it.each(['', '[]', '{"keys":[]}', '{"keys":5}', 'null', '{"keys":[],"keys":[]}'])(
-    'are not %j',
-    async (text) => {
-      const { now } = manualClock();
-      const keys = createIssuerKeys(
-        { url: 'https://ci.example.org' },
-        { now, fetch: async () => new Response(text) },
-      );
-      await expect(keys.find('one')).rejects.toThrow('cannot be read');
-    },
-  );
+  it.each(['', '[]', '{"keys":5}', 'null', '{"keys":[],"keys":[]}'])('are not %j', async (text) => {
+    const { now } = manualClock();
+    const keys = createIssuerKeys(
+      { url: 'https://ci.example.org' },
+      { now, fetch: async () => new Response(text) },
+    );
+    await expect(keys.find('one')).rejects.toThrow('cannot be read');
+  });
+});
+
+describe('an issuer that published no keys', () => {
+  it('has withdrawn those it had: every token is refused from then on', async () => {
+    const { clock, issuer, keys } = setup();
+    await keys.find('one');
+    issuer.keys = [];
+    clock.advance(601);
+    expect((await keys.find('one')).jwks().keys).toEqual([]);
+  });
 });
 
 describe('a document fetched over the network', () => {

@@ -1,5 +1,5 @@
 import type { Forbid } from '../../cedar/index.ts';
-import { type CallResult, type KnownRequest, refuse, resolveTarget } from '../call/index.ts';
+import { type CallResult, type KnownRequest, refuse, wouldPermit } from '../call/index.ts';
 import type { Admitted } from '../mcp/index.ts';
 import type { StreamEvent } from '../upstream/index.ts';
 import type { AggregateDeps } from './deps.ts';
@@ -19,21 +19,22 @@ export async function toUpstream(
   session: AggregateSession | undefined,
   deps: AggregateDeps,
 ): Promise<CallResult> {
-  if (admitted.leg !== 'POST' || !deps.call.upstreams.has(upstream))
-    return refuseNowhere(request, whatOf(admitted), deps);
+  const port = deps.call.upstreams.get(upstream);
+  if (admitted.leg !== 'POST' || port === undefined) return refuseNowhere(request, whatOf(admitted), deps);
+  const isAnswer = admitted.kind === 'response';
+  if (isAnswer && session?.asked.delete(prefixId(upstream, admitted.id)) !== true)
+    return refuseByDecision(request, nobodyAsked(deps), false, deps);
   const inbound = { ...request.inbound, upstream };
   const known = { ...request, inbound, admitted: inSession(admitted, undefined) };
   const passing = { upstream, admitted, session };
   if (session === undefined) return renamed(await deps.carryOut(known), passing);
 
-  if (admitted.kind === 'response' && !session.asked.delete(prefixId(upstream, admitted.id)))
-    return refuseByDecision(request, nobodyAsked(deps), false, deps);
   // What policy refuses opens nothing at the upstream: it is refused and recorded on the way of a call.
-  const isAnswer = admitted.kind === 'response';
-  const isHopeless = !isAnswer && !(await wouldPermit(known, deps));
-  const inner = await (isAnswer || isHopeless
-    ? session.inner.get(upstream)
-    : innerSession(known, upstream, session, deps));
+  const opened = session.inner.get(upstream);
+  const isHopeless = opened === undefined && !isAnswer && !(await wouldPermit(known, port, deps.call));
+  const inner = await (opened === undefined && !isAnswer && !isHopeless
+    ? innerSession(known, upstream, session, deps)
+    : opened);
   if (inner === undefined && !isHopeless)
     return refuse(known, { step: 'resolve', refusal: { reason: 'no_upstream_session' } }, deps.call);
   return carryOutIn(known, inner, { upstream, admitted, session }, deps);
@@ -72,21 +73,6 @@ async function carryOutIn(
     done();
     throw error;
   }
-}
-
-/** Would policy let the request pass? It is decided again on its way; this opens no session for what is refused. */
-async function wouldPermit(
-  { caller, admitted, inbound }: KnownRequest,
-  deps: AggregateDeps,
-): Promise<boolean> {
-  const { upstreams, pdp, history, now } = deps.call;
-  const [name, port] = [...upstreams].find(([upstream]) => upstream === inbound.upstream) ?? [];
-  if (name === undefined || port === undefined) return false;
-  const target = resolveTarget(name, admitted);
-  if (!target.ok) return false;
-  const facts = await history.facts(caller.chain[0]);
-  const credential = port.credential.kind;
-  return pdp.decide({ caller, target: target.value, facts, credential, now: now() }).effect === 'permit';
 }
 
 /**

@@ -7,7 +7,7 @@ export { carryOut, handleCall, identify, type KnownRequest } from './handle-call
 export { createInFlight, type InFlight } from './in-flight.ts';
 export { refuse } from './record-refusal.ts';
 export { notBridged, refusalToWire, type WireRefusal } from './refusal-to-wire.ts';
-export { resolveTarget } from './resolve-target.ts';
 export { createResumption } from './resumption.ts';
 export { createTasks } from './tasks.ts';
 export { enteringOf } from './under-way.ts';
+export { wouldPermit } from './would-permit.ts';

@@ -4,6 +4,7 @@ import type { JsonRpcMessage } from '../upstream/index.ts';
 import type { CallDeps } from './deps.ts';
 import type { Call } from './resolve-call.ts';
 
+type Observed = Pick<Call, 'caller' | 'inbound' | 'target'>;
 type ObserveDeps = Pick<CallDeps, 'provenances' | 'catalogue' | 'log'>;
 
 /** Resources, prompts and results of tasks: nobody has said whose words they are. */
@@ -25,7 +26,7 @@ const READING = new Set([
 
 /** STEP 4: where the arguments of a tool call come from; undefined means that nobody knows. */
 export function explainArguments(
-  call: Call,
+  call: Observed,
   signal: AbortSignal,
   deps: ObserveDeps,
 ): Explanation | undefined {
@@ -60,7 +61,7 @@ export function observeResult(call: Call, message: JsonRpcMessage, deps: Observe
   );
 }
 
-function observedCall({ target, inbound }: Call, { catalogue }: ObserveDeps): ObservedCall | undefined {
+function observedCall({ target, inbound }: Observed, { catalogue }: ObserveDeps): ObservedCall | undefined {
   if (target.kind === 'tool') {
     const pin = catalogue.tools(target.upstream).get(target.tool);
     return pin && { call: inbound.call, annotations: pin.annotations, args: target.args };
@@ -70,7 +71,7 @@ function observedCall({ target, inbound }: Call, { catalogue }: ObserveDeps): Ob
 }
 
 /** A value that could not be taken in is `unknown` later: the call it is in then depends on policy. */
-function carefully<T>(call: Call, { log }: ObserveDeps, act: () => T): T | undefined {
+function carefully<T>(call: Observed, { log }: ObserveDeps, act: () => T): T | undefined {
   try {
     return act();
   } catch (error) {

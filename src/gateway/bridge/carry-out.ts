@@ -1,4 +1,5 @@
 import { parseUpstreamName, type UpstreamName } from '../../base/index.ts';
+import { NO_CREDENTIAL } from '../../identity/index.ts';
 import type { BridgeEntry } from '../../intent-log/index.ts';
 import {
   type CallResult,
@@ -9,6 +10,7 @@ import {
   notBridged,
   refusalToWire,
   refuse,
+  type UpstreamPort,
 } from '../call/index.ts';
 import type { Admitted } from '../mcp/index.ts';
 import {
@@ -59,7 +61,7 @@ export async function ask(
 
 /**
  * The way of a call with the gateway in the place of the upstream: decided, recorded and released like any other,
- * and `answer` is called only when policy permits.
+ * and `answer` is called only when policy permits. No credential is obtained, for nobody would get it.
  */
 export function carryOutHere(
   request: KnownRequest,
@@ -73,7 +75,7 @@ export function carryOutHere(
   const upstreams =
     name === undefined || port === undefined
       ? deps.call.upstreams
-      : new Map([[name, { ...port, upstream: inPlaceOf(name, async (outgoing) => answer(outgoing)) }]]);
+      : new Map([[name, hereInPlaceOf(port, async (outgoing) => answer(outgoing))]]);
   const { session: _, ...sessionless } = admitted;
   const known = {
     ...request,
@@ -81,6 +83,14 @@ export function carryOutHere(
     bridge: { ...bridge, to: GATEWAY, call: inbound.call },
   };
   return carryOut(known, { ...deps.call, upstreams });
+}
+
+/** Policy reads what credential the upstream takes; none is obtained, because nothing is sent to it. */
+function hereInPlaceOf(
+  { upstream, credential: { kind } }: UpstreamPort,
+  send: Upstream['send'],
+): UpstreamPort {
+  return { upstream: inPlaceOf(upstream.name, send), credential: { ...NO_CREDENTIAL, kind } };
 }
 
 function inPlaceOf(name: UpstreamName, send: Upstream['send']): Upstream {

@@ -141,10 +141,34 @@ describe('rounds of a modern client at a legacy upstream', () => {
     const answer = intents.find(({ subject }) => subject.method === 'response');
     expect(answer?.bridge).toMatchObject({ to: '2025-11-25', call: again?.call, first: first?.call });
     const outcomes = records.filter((record) => record.type === 'outcome') as OutcomeRecord[];
-    for (const intent of [first, again, answer]) {
-      const own = outcomes.filter((outcome) => outcome.call === intent?.call);
-      expect(own).toMatchObject([{ status: 'ok', credential: { kind: 'call-token' } }]);
+    const outcomesOf = (intent: IntentRecord | undefined) =>
+      outcomes.filter((outcome) => outcome.call === intent?.call);
+    for (const intent of [first, answer])
+      expect(outcomesOf(intent)).toMatchObject([{ status: 'ok', credential: { kind: 'call-token' } }]);
+    expect(outcomesOf(again)).toMatchObject([{ status: 'ok' }]);
+  });
+
+  it('gets no credential for what the gateway answers itself, and one for all that leaves', async () => {
+    await using own = await lab.startRun();
+    {
+      await using client = await connectV2(own, 'web', 'modern');
+      await client.callTool({ name: 'echo', arguments: { value: 'hallo' } });
     }
+    await retry(own, await openRound(own));
+    const records = readRecords(lab.data).filter((record) => 'run' in record && record.run === own.id);
+    const outcomes = records.filter((record) => record.type === 'outcome') as OutcomeRecord[];
+    const intents = (records.filter((record) => record.type === 'intent') as IntentRecord[]).filter(
+      ({ subject }) => subject.method !== 'GET', // the session's stream, which is open still
+    );
+    const hasCredential = ({ call }: IntentRecord): boolean =>
+      outcomes.find((outcome) => outcome.call === call)?.credential !== undefined;
+    const [here, away] = [true, false].map((isHere) =>
+      intents.filter(({ bridge }) => (bridge?.to === 'gateway') === isHere),
+    );
+    expect(here?.map(({ subject }) => subject.method)).toEqual(['server/discover', 'tools/call']);
+    expect(here?.filter(hasCredential)).toEqual([]);
+    expect(away?.length).toBeGreaterThan(4);
+    expect(away?.every(hasCredential)).toBe(true);
   });
 
   it('knows no state that it did not give, or that was used', async () => {

@@ -94,6 +94,7 @@ describe(`${RUNS} runs with colliding ids that call, leave, cancel and come back
       .poll(status, { timeout: 10_000 })
       .toMatchObject({ requestsInFlight: 0, liveRuns: 0, sessions: 0 });
     await expect.poll(() => echo.open(), { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => echo.sessions.size, { timeout: 10_000 }).toBe(0);
     const after = await memory();
     const perRun = ((after.heapMB - before.heapMB) * 1024) / RUNS;
     say(

@@ -79,19 +79,18 @@ export function notBridged(reason: string, call: CallId, rpcId: RpcId | undefine
   return { status: rpcId === undefined ? 400 : 200, headers: {}, body };
 }
 
-/** In MCP's own words, so that clients of both eras begin anew in the one that the upstream speaks. */
+/**
+ * What servers of the older era say. Not `-32022` (unsupported protocol version), which names what is spoken: there are
+ * clients of both eras that take it for the end, and begin with `initialize` after every other error.
+ */
 function otherRevision(
   { requested, supported }: { readonly requested: string; readonly supported: string },
   call: CallId,
   rpcId: RpcId | undefined,
 ): WireRefusal {
-  const message = `the upstream speaks ${supported}: initialize, or send Sallyport-Bridge: ${requested} if you cannot`;
-  const body = rpcError(rpcId, RPC_ERROR.unsupportedVersion, message, {
-    supported: [supported],
-    requested,
-    call,
-  });
-  return { status: 400, headers: {}, body };
+  const message = `method not found, for the upstream speaks ${supported}: initialize, or send Sallyport-Bridge: ${requested} if you cannot`;
+  const data = { supported: [supported], requested, call };
+  return { status: 200, headers: {}, body: rpcError(rpcId, RPC_ERROR.methodNotFound, message, data) };
 }
 
 /** A refused tool call is a result the model gets to read, so that an honest agent can go on. */

@@ -4,6 +4,8 @@ import type { IntentLog, IntentRecord, OutcomeRecord, RefusalRecord } from '../.
 type Print = (line: string) => void;
 
 const DESCRIBES_ITSELF = 'sallyport';
+/** A client of both eras hears which one an upstream speaks, and goes on with it. */
+const NEGOTIATES = 'other_revision';
 
 /**
  * Shows each call once its record is durable: agent, what it called, decision, reason, credential, latency.
@@ -17,7 +19,7 @@ export function showCalls(print: Print): (intentLog: IntentLog) => IntentLog {
     async append(record) {
       const receipt = await intentLog.append(record);
       if (record.type === 'intent') open.set(record.call, record);
-      if (record.type === 'refusal') print(refusalLine(record));
+      if (record.type === 'refusal' && record.early?.reason !== NEGOTIATES) print(refusalLine(record));
       if (record.type === 'outcome') {
         const intent = open.get(record.call);
         open.delete(record.call);

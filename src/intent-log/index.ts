@@ -1,6 +1,14 @@
-export { type AuditReport, auditLog } from './audit.ts';
+export { type AuditReport, auditLog, composeReport } from './audit.ts';
 export type { OpenIntent, RequestCounts } from './audit-pairing.ts';
-export type { AuditOptions, WitnessedHead } from './audit-tree.ts';
+export { createRecordsCheck } from './audit-records.ts';
+export {
+  type AuditOptions,
+  createTreeCheck,
+  type DueCheckpoints,
+  readDueCheckpoints,
+  type TreeChecked,
+  type WitnessedHead,
+} from './audit-tree.ts';
 export {
   buildCausalTree,
   type CausalCall,
@@ -26,7 +34,7 @@ export {
   MAX_RECORD_BYTES,
   sealRecord,
 } from './encode-record.ts';
-export type { Finding } from './finding.ts';
+export { createFindingList, type Finding } from './finding.ts';
 export type { IntentLog, Receipt } from './intent-log.ts';
 export type { LogSource, StoredCheckpoint, StoredRecord } from './log-source.ts';
 export {
@@ -69,7 +77,7 @@ export {
   type ToolPinRecord,
 } from './record.ts';
 export { type Field, type FieldKind, RECORD_FIELDS } from './record-fields.ts';
-export { type RecordHeader, scanHeader } from './record-header.ts';
+export { HEAD_BYTES, headOf, type RecordHeader, scanHeader } from './record-header.ts';
 export { isKeyName, parseNote, parseSignatures, type VerifierKey } from './signed-note.ts';
 export { growTiles, hashesOfTiles, type ReadTile, TILE_WIDTH, type Tile, tilePath } from './tiles.ts';
 export { parseTlogPolicy, type TlogPolicy, type Witness } from './tlog-policy.ts';

@@ -1,4 +1,7 @@
 export {
+  auditDataFolder,
+  createEmbeddedRunHistory,
+  createEmbeddedRunStore,
   createEmbeddedRuns,
   createEmbeddedSingleUse,
   type EmbeddedKillSwitches,

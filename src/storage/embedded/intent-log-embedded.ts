@@ -1,6 +1,5 @@
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { type AgentName, type CallId, type Clock, SallyportError } from '../../base/index.ts';
 import type { KeyThumbprint } from '../../identity/index.ts';
 import {
@@ -12,6 +11,7 @@ import {
   type RecordBody,
 } from '../../intent-log/index.ts';
 import type { LogState } from './index-queries.ts';
+import { startThread } from './start-thread.ts';
 import {
   type Answer,
   type AnswerTo,
@@ -76,28 +76,13 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
   const { folder, origin, checkpointEveryMs, now } = options;
   if (!isKeyName(origin)) throw new TypeError('origin must be a name without spaces and plus signs');
   const settings: WorkerSettings = { folder, origin, checkpointEveryMs, now: now() };
-  const worker = startWorker(settings);
+  const worker = startThread('log-worker', settings);
   const opened = await firstMessage(worker);
   if (opened.op === 'opened') return new WorkerLog(worker, opened, options);
   await worker.terminate();
   const message = opened.op === 'refused' ? opened.message : 'the log worker did not start';
   const code = opened.op === 'refused' ? opened.code : undefined;
   throw new SallyportError(code ?? 'ERR_LOG_UNAVAILABLE', message);
-}
-
-/**
- * The worker gets no environment: it needs none. When run from source it gets a compile cache, so that it need
- * not load the type stripper: that one is WebAssembly, and V8 can abort when threads come and go with it
- * (https://github.com/nodejs/node/issues/64500).
- */
-function startWorker(settings: WorkerSettings): Worker {
-  const options = { workerData: settings, name: 'intent-log' };
-  if (!import.meta.url.endsWith('.ts')) {
-    return new Worker(new URL('./log-worker.js', import.meta.url), { ...options, env: {} });
-  }
-  const cache = fileURLToPath(new URL('../../../node_modules/.cache/sallyport', import.meta.url));
-  const env = { NODE_COMPILE_CACHE: cache };
-  return new Worker(new URL('./log-worker.ts', import.meta.url), { ...options, env });
 }
 
 /** Resolves with the worker's first word; rejects when it ends without one. */

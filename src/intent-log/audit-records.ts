@@ -1,3 +1,4 @@
+import { createEpochCheck } from './audit-epochs.ts';
 import { createPairingCheck, type OpenIntent, type RequestCounts } from './audit-pairing.ts';
 import { createStrandCheck } from './audit-strands.ts';
 import { createFindingList, momentOf, type Report, type TimedFinding } from './finding.ts';
@@ -23,6 +24,7 @@ export function createRecordsCheck(): RecordsCheck {
   const { report } = list;
   const strands = createStrandCheck(report);
   const pairing = createPairingCheck(report);
+  const epochs = createEpochCheck(report);
   let records = 0;
   let expected = 0;
   return {
@@ -38,6 +40,7 @@ export function createRecordsCheck(): RecordsCheck {
           report('broken', idx, `record ${idx} says it is record ${header.idx}: it was moved or copied`);
         }
         strands.add(idx, leaf, header);
+        epochs.add({ header, leaf, head }, pairing.openCount());
         pairing.add(idx, leaf, header);
       }
       records++;

@@ -53,6 +53,7 @@ export {
   verifyConsistency,
   verifyInclusion,
 } from './merkle.ts';
+export { createOpenRuns, type OpenRuns } from './open-runs.ts';
 export { type LedgerEntry, parseLedgerEntry, type Reconciliation, reconcile } from './reconcile.ts';
 export {
   type Actor,
@@ -61,6 +62,8 @@ export {
   type Commitment,
   type DecisionEntry,
   type EarlyRefusal,
+  type EpochRecord,
+  type GapRecord,
   type IntentRecord,
   type LogRecord,
   type OutcomeRecord,

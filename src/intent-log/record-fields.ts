@@ -8,6 +8,8 @@ import type {
   CredentialRevokedRecord,
   DecisionEntry,
   EarlyRefusal,
+  EpochRecord,
+  GapRecord,
   IntentRecord,
   KeyChangeRecord,
   KillSwitchRecord,
@@ -216,4 +218,6 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     by: optional('string'),
   }),
   recovery: fields<RecoveryRecord>({ type: 'string', unknown: 'strings' }),
+  epoch: fields<EpochRecord>({ type: 'string', runs: 'integer', heads: 'string', inFlight: 'integer' }),
+  gap: fields<GapRecord>({ type: 'string', reason: 'string', dropped: 'integer' }),
 };

@@ -1,7 +1,5 @@
 export {
   auditDataFolder,
-  createEmbeddedRunHistory,
-  createEmbeddedRunStore,
   createEmbeddedRuns,
   createEmbeddedSingleUse,
   type EmbeddedKillSwitches,

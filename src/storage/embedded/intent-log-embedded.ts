@@ -35,6 +35,8 @@ export type EmbeddedLogOptions = {
   readonly checkpointEveryMs: number;
   /** A batch that takes longer, in milliseconds, counts as failed: a hanging disk must not hang the gateway. */
   readonly appendTimeoutMs?: number;
+  /** Least time in milliseconds from one epoch record to the next; a minute if not given. */
+  readonly epochEveryMs?: number;
 };
 
 /** The intent log of a single gateway process, in its data folder. */
@@ -54,6 +56,7 @@ export interface EmbeddedLog extends IntentLog {
 }
 
 const APPEND_TIMEOUT = 2000;
+const EPOCH = 60_000;
 const CLOSE_TIMEOUT = 10_000;
 const MAX_BATCH = 1024;
 
@@ -73,9 +76,9 @@ type Asked = {
  * `ERR_DATA_FOLDER`, `ERR_KEY_INVALID` or `ERR_LOG_CORRUPT`, each saying what to do.
  */
 export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<EmbeddedLog> {
-  const { folder, origin, checkpointEveryMs, now } = options;
+  const { folder, origin, checkpointEveryMs, epochEveryMs = EPOCH, now } = options;
   if (!isKeyName(origin)) throw new TypeError('origin must be a name without spaces and plus signs');
-  const settings: WorkerSettings = { folder, origin, checkpointEveryMs, now: now() };
+  const settings: WorkerSettings = { folder, origin, checkpointEveryMs, epochEveryMs, now: now() };
   const worker = startThread('log-worker', settings);
   const opened = await firstMessage(worker);
   if (opened.op === 'opened') return new WorkerLog(worker, opened, options);

@@ -17,7 +17,7 @@ function start(settings: WorkerSettings): void {
   try {
     const folder = prepareDataFolder(settings.folder);
     lock = lockDataFolder(folder);
-    const { writer, verifierKey, recovered } = openLogWriter(folder, settings.origin, settings.now);
+    const { writer, verifierKey, recovered } = openLogWriter(folder, settings.origin, settings);
     serve(writer, settings, lock);
     say({ op: 'opened', verifierKey, recovered });
   } catch (error) {

@@ -12,8 +12,9 @@ import {
   sealRecord,
 } from '../../intent-log/index.ts';
 import type { DataFolder } from './data-folder.ts';
+import { Epochs } from './epochs.ts';
 import type { StrandHead } from './index-delta.ts';
-import { readState, tilesOf } from './index-queries.ts';
+import { readOpenRuns, readState, tilesOf } from './index-queries.ts';
 import type { LogFile } from './log-file.ts';
 import type { LogIndex } from './log-index.ts';
 import { readVerified } from './read-verified.ts';
@@ -52,6 +53,7 @@ export class LogWriter {
   #pending: Hash[] = [];
   #signedSize: number;
   #isTidy = false;
+  #epochs: Epochs | undefined;
 
   constructor(state: WriterState) {
     this.#folder = state.folder;
@@ -101,6 +103,7 @@ export class LogWriter {
       if (leaf !== this.#pending[i]) throw readBackError(stored.idx);
       appendLeaf(this.#range, leaf);
       this.#index.add(record, leaf);
+      this.#epochs?.add(record, leaf);
     });
     if (stretch.length === 0 && this.#pending.length > 0) throw readBackError(this.#range.size);
     this.#pending = this.#pending.slice(stretch.length);
@@ -108,7 +111,12 @@ export class LogWriter {
 
   /** Signs for everything that is written, if that changed; else uses the idle moment to tidy the file. */
   checkpoint(at: number): void {
-    while (this.#pending.length > 0) this.absorb(1024);
+    this.#absorbAll();
+    const epoch = this.#epochs?.due(this.#range.size);
+    if (epoch !== undefined) {
+      this.append(at, [epoch.strand], [epoch.json]);
+      this.#absorbAll();
+    }
     if (this.#range.size === this.#signedSize) {
       if (!this.#isTidy) this.#file.tidy();
       this.#isTidy = true;
@@ -122,13 +130,19 @@ export class LogWriter {
     if (this.#heads.size > MAX_HEADS) this.#heads.clear();
   }
 
+  /** From here on, with nothing left to absorb, epoch records are written at most so often, in milliseconds. */
+  beginEpochs(everyMs: number): void {
+    const elapsed = (): number => performance.now();
+    this.#epochs = new Epochs(readOpenRuns(this.#index.db), this.#range.size, { everyMs, elapsed });
+  }
+
   answer(question: Question, at: number): Answer {
     switch (question.kind) {
       case 'state':
         this.checkpoint(at);
         return readState(this.#index.db, question.now);
       case 'keyWasUsed':
-        while (this.#pending.length > 0) this.absorb(1024);
+        this.#absorbAll();
         return this.#index.keyWasUsed(question.agent, question.key);
       case 'growth':
         this.checkpoint(at);
@@ -157,6 +171,10 @@ export class LogWriter {
   abandon(): void {
     this.#index[Symbol.dispose]();
     this.#file[Symbol.dispose]();
+  }
+
+  #absorbAll(): void {
+    while (this.#pending.length > 0) this.absorb(1024);
   }
 
   #head(strand: string): StrandHead | undefined {

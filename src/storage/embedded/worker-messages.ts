@@ -9,6 +9,8 @@ export type WorkerSettings = {
   readonly origin: string;
   /** Milliseconds. */
   readonly checkpointEveryMs: number;
+  /** Milliseconds. */
+  readonly epochEveryMs: number;
   /** Time of the start, milliseconds since the epoch. */
   readonly now: number;
 };

@@ -35,7 +35,7 @@ export {
   sealRecord,
 } from './encode-record.ts';
 export { createFindingList, type Finding } from './finding.ts';
-export type { IntentLog, Receipt } from './intent-log.ts';
+export type { IntentLog, LogHealth, Receipt } from './intent-log.ts';
 export type { LogSource, StoredCheckpoint, StoredRecord } from './log-source.ts';
 export {
   appendLeaf,

@@ -5,6 +5,7 @@ import {
   type CheckpointSigner,
   type CompactRange,
   consistencyPath,
+  encodeBody,
   type Hash,
   hashesOfTiles,
   leafHash,
@@ -22,6 +23,11 @@ import type { Answer, Growth, Question } from './worker-messages.ts';
 
 /** Heads of strands kept in memory; older ones are asked of the index. */
 const MAX_HEADS = 50_000;
+
+/** How far the clock may be set back while the gateway runs, in milliseconds; more and nobody can trust any time. */
+const CLOCK_TOLERANCE = 60_000;
+/** Bodies of records that end something. */
+const ENDING = /^\{"type":"(?:outcome|run\.close)"/;
 
 /** What a writer goes on from; made by `openLogWriter`, which has verified it. */
 export type WriterState = {
@@ -54,6 +60,8 @@ export class LogWriter {
   #signedSize: number;
   #isTidy = false;
   #epochs: Epochs | undefined;
+  /** Time of the newest record of this process. */
+  #newest = 0;
 
   constructor(state: WriterState) {
     this.#folder = state.folder;
@@ -75,24 +83,56 @@ export class LogWriter {
     strands: readonly string[],
     bodies: readonly string[],
   ): { first: number; leaves: Hash[] } {
+    if (at < this.#newest - CLOCK_TOLERANCE) throw clockError(this.#newest - at);
+    this.#newest = Math.max(this.#newest, at);
+    return this.#write(at, strands, bodies);
+  }
+
+  #write(
+    at: number,
+    strands: readonly string[],
+    bodies: readonly string[],
+  ): { first: number; leaves: Hash[] } {
     const first = this.#range.size + this.#pending.length;
     const time = new Date(at).toISOString();
     const leaves: Hash[] = [];
+    const heads = new Map<string, StrandHead>();
     const records = bodies.map((body, i) => {
       const strand = strands[i] as string;
-      const head = this.#head(strand);
+      const head = heads.get(strand) ?? this.#head(strand);
       const seq = head === undefined ? 0 : head.seq + 1;
       const envelope = { idx: first + i, at: time, strand, seq, prev: head?.leaf ?? '' };
       const bytes = Buffer.from(sealRecord(envelope, body));
       const leaf = leafHash(bytes);
-      this.#heads.set(strand, { seq, leaf });
+      heads.set(strand, { seq, leaf });
       leaves.push(leaf);
       return bytes;
     });
     this.#file.insert(first, records);
+    for (const [strand, head] of heads) this.#heads.set(strand, head);
     for (const leaf of leaves) this.#pending.push(leaf);
     this.#isTidy = false;
     return { first, leaves };
+  }
+
+  /**
+   * For a batch that `append` could not write because the disk is full, once there is some room again: writes what
+   * ends a call or a run, a record of what is missing, and a last checkpoint. `kept`: places in the batch.
+   */
+  appendLast(
+    at: number,
+    strands: readonly string[],
+    bodies: readonly string[],
+  ): { first: number; leaves: Hash[]; kept: number[] } {
+    const kept = [...bodies.keys()].filter((i) => ENDING.test(bodies[i] as string));
+    const gap = encodeBody({ type: 'gap', reason: 'disk_full', dropped: bodies.length - kept.length });
+    const { first, leaves } = this.append(
+      at,
+      [...kept.map((i) => strands[i] as string), gap.strand],
+      [...kept.map((i) => bodies[i] as string), gap.json],
+    );
+    this.checkpoint(at);
+    return { first, leaves, kept };
   }
 
   /** Reads back at most `limit` records, oldest first, and takes them into tree and index. */
@@ -114,7 +154,7 @@ export class LogWriter {
     this.#absorbAll();
     const epoch = this.#epochs?.due(this.#range.size);
     if (epoch !== undefined) {
-      this.append(at, [epoch.strand], [epoch.json]);
+      this.#write(at, [epoch.strand], [epoch.json]);
       this.#absorbAll();
     }
     if (this.#range.size === this.#signedSize) {
@@ -187,6 +227,10 @@ export class LogWriter {
     writeFileSync(draft, note);
     renameSync(draft, path);
   }
+}
+
+function clockError(millis: number): Error {
+  return new Error(`the clock was set back by ${Math.round(millis / 1000)} s; check it and start again`);
 }
 
 function readBackError(idx: number): SallyportError {

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type CallId, createIdSource, type RunId } from '../src/base/index.ts';
-import { auditLog, parseVerifierKey } from '../src/intent-log/index.ts';
-import { type EmbeddedLog, openEmbeddedLog, openLogReader } from '../src/storage/index.ts';
+import { parseVerifierKey } from '../src/intent-log/index.ts';
+import { auditDataFolder, type EmbeddedLog, openEmbeddedLog, openLogReader } from '../src/storage/index.ts';
 import { intent, outcome, runOpen } from '../test/support/records.ts';
 import { describeMachine } from './machine.ts';
 import { machineText } from './report.ts';
@@ -114,13 +114,13 @@ async function oneCall(log: EmbeddedLog, run: RunId, call: CallId): Promise<void
   await log.append(outcome(run, call, leaf));
 }
 
-function verify(folder: string): void {
+async function verify(folder: string): Promise<void> {
   using reader = openLogReader(folder);
   const key = parseVerifierKey(reader.verifierKey ?? '');
   if (key === undefined) throw new Error('no key');
   const before = process.cpuUsage();
   const started = performance.now();
-  const report = auditLog(reader, { keys: [key] });
+  const report = await auditDataFolder(folder, reader, { keys: [key] });
   const seconds = (performance.now() - started) / 1000;
   const { user, system } = process.cpuUsage(before);
   if (report.verdict !== 'verified') throw new Error(JSON.stringify(report.findings));
@@ -174,7 +174,7 @@ async function main(): Promise<void> {
     print(machineText(describeMachine()));
     await appendTable(folder, Number(values.rounds), Number(values.seconds) * 1000);
     const runs = await fill(join(folder, 'large'), Number(values.records));
-    verify(join(folder, 'large'));
+    await verify(join(folder, 'large'));
     query(join(folder, 'large'), runs);
   } finally {
     rmSync(folder, { recursive: true, force: true });

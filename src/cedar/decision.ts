@@ -12,6 +12,7 @@ export type PolicyRevision = string;
  * - `outside_envelope`: not in the tools or limits the run was issued with.
  * - `not_reviewed`: the tool is new or its definition differs from the pinned one.
  * - `stopped`: an operator's kill switch covers the upstream.
+ * - `log_degraded`: the intent log is in danger, and the call is not known to only read.
  * - `unknown_method`: an MCP method that neither the gateway nor the policy knows.
  * - `pdp_failed`: the engine erred, so nobody knows. Never permit.
  */
@@ -22,6 +23,7 @@ export type DenyCode =
   | 'outside_envelope'
   | 'not_reviewed'
   | 'stopped'
+  | 'log_degraded'
   | 'unknown_method'
   | 'pdp_failed';
 

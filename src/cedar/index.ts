@@ -13,6 +13,7 @@ export type {
   PolicyRevision,
 } from './decision.ts';
 export { deriveAnnotations } from './derive-annotations.ts';
+export { MCP_METHODS } from './mcp-methods.ts';
 export type { Approval, AuthorizationRequest, Pdp, Target } from './pdp.ts';
 export {
   type AnnotationSettings,

@@ -3,7 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseRunId, SallyportError } from '../base/index.ts';
 import {
   type AuditReport,
-  auditLog,
   buildCausalTree,
   type CausalCall,
   type CausalRun,
@@ -13,7 +12,7 @@ import {
   type TlogPolicy,
   type VerifierKey,
 } from '../intent-log/index.ts';
-import { type LogReader, openLogReader } from '../storage/index.ts';
+import { auditDataFolder, type LogReader, openLogReader } from '../storage/index.ts';
 
 export type LogCommand = { readonly folder: string; readonly out: (line: string) => void };
 
@@ -72,7 +71,7 @@ export async function logVerify(command: VerifyCommand): Promise<number> {
   const known =
     command.checkpoint === undefined ? reader.publishedCheckpoint() : readCheckpoint(command.checkpoint);
   const upTo = await signedEnd(reader);
-  const report = auditLog(reader, {
+  const report = await auditDataFolder(command.folder, reader, {
     keys,
     ...(policy === undefined ? {} : { policy }),
     ...(known === undefined ? {} : { known }),

@@ -29,6 +29,7 @@ export type OpenGateway = Gateway & {
   readonly failed: Promise<Error>;
 };
 
+const MEGABYTE = 1024 * 1024;
 const CHECKPOINT_MILLIS = 1_000;
 /** A proof's `iat` may be a minute ahead of our clock and is accepted for a minute after. */
 const PROOF_LIFE_SECONDS = 125;
@@ -44,6 +45,11 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
       now,
       queueLimit: config.limits.queuedRecords,
       checkpointEveryMs: CHECKPOINT_MILLIS,
+      slowAppendMs: config.log.slowAppendMillis,
+      room: {
+        reserveBytes: config.log.reserveMegabytes * MEGABYTE,
+        minFreeBytes: config.log.minFreeMegabytes * MEGABYTE,
+      },
     }),
   );
   if (embedded.recovered.length > 0) {
@@ -60,6 +66,7 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
   const gateway = opening.use(
     await createGateway(config, {
       ...stores,
+      logHealth: () => embedded.health(),
       intentLog: tap === undefined ? embedded : tap(embedded),
       keys: await openKeys(config),
       openCredential: (entry, deps) => openCredential(entry, { ...deps, environment: process.env, fetch }),

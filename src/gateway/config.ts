@@ -187,6 +187,24 @@ const Log = z.strictObject({
     .max(3600)
     .default(10)
     .describe('How often the newest checkpoint goes to the witnesses.'),
+  minFreeMegabytes: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(128)
+    .describe('With less free space on the disk of `data`, only what reads is permitted.'),
+  reserveMegabytes: z
+    .int()
+    .min(0)
+    .max(10_000)
+    .default(64)
+    .describe('Kept aside in a file, for the last records on a full disk.'),
+  slowAppendMillis: z
+    .int()
+    .min(1)
+    .max(2000)
+    .default(1000)
+    .describe('When writes keep taking longer, only what reads is permitted.'),
 });
 
 const Limits = z.strictObject({

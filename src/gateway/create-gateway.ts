@@ -180,11 +180,15 @@ async function adminPlaneOf(
   });
 }
 
-async function statusOf({ call, policies }: WiredGateway, { runs }: GatewayPorts): Promise<Status> {
+async function statusOf(
+  { call, policies }: WiredGateway,
+  { runs, logHealth }: GatewayPorts,
+): Promise<Status> {
   const { catalogue } = call;
   return {
     version: VERSION,
     policyRevision: policies.revision,
+    log: logHealth(),
     requestsInFlight: call.inFlight.size,
     liveRuns: (await runs.live()).length,
     sessions: call.sessions.size,

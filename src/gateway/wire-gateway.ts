@@ -14,7 +14,7 @@ import {
   type RunWatch,
   type SingleUse,
 } from '../identity/index.ts';
-import type { IntentLog } from '../intent-log/index.ts';
+import type { IntentLog, LogHealth } from '../intent-log/index.ts';
 import { type AgentChangeStore, openAgentChanges } from './agent-changes.ts';
 import { applyAgentChanges } from './agents.ts';
 import { AGGREGATE, type AggregateSessions, createAggregateSessions } from './aggregate/index.ts';
@@ -47,6 +47,8 @@ import { createRunJournal } from './run-journal.ts';
 /** What the operator chose for the gateway to keep its state in, and the process it runs in. */
 export type GatewayPorts = {
   readonly intentLog: IntentLog;
+  /** Whether calls may go out, and if not all of them, why. */
+  readonly logHealth: () => LogHealth;
   readonly runs: RunStore;
   readonly history: RunHistory;
   readonly singleUse: SingleUse;
@@ -151,6 +153,7 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
     tasks,
     pdp: policies,
     intentLog,
+    logHealth: ports.logHealth,
     now,
     log,
   };

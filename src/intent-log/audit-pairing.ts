@@ -20,6 +20,8 @@ export type PairingCheck = {
   add(idx: number, leaf: Hash, header: RecordHeader): void;
   readonly counts: RequestCounts;
   open(): OpenIntent[];
+  /** How many are open. */
+  openCount(): number;
 };
 
 export function createPairingCheck(report: Report): PairingCheck {
@@ -74,6 +76,7 @@ export function createPairingCheck(report: Report): PairingCheck {
         addRefusal(idx, call);
       }
     },
+    openCount: () => open.size,
     open: () => [...open.values()].map(({ call, run, idx }) => ({ call, run, idx })),
   };
 }

@@ -1,6 +1,6 @@
 import { err } from '../base/index.ts';
 import { type Checkpoint, type CheckpointDefect, verifyCheckpoint } from './checkpoint.ts';
-import type { Report } from './finding.ts';
+import { AFTER_RECORDS, createFindingList, momentOf, type Report, type TimedFinding } from './finding.ts';
 import type { StoredCheckpoint } from './log-source.ts';
 import { appendLeaf, type CompactRange, type Hash, rootOf } from './merkle.ts';
 import { parseNote, type VerifierKey } from './signed-note.ts';
@@ -21,9 +21,11 @@ export type AuditOptions = {
 /** Grows the tree and compares it with each checkpoint when it has that checkpoint's size. */
 export type TreeCheck = {
   add(idx: number, leaf: Hash): void;
-  /** After the last record; `end` is the index after it. */
-  finish(end: number): SignedHeads;
+  /** After the last record. */
+  finish(): TreeChecked;
 };
+
+export type TreeChecked = { readonly found: readonly TimedFinding[]; readonly heads: SignedHeads };
 
 /** A checkpoint that a quorum of witnesses has cosigned; `at` in seconds since the epoch, by the last of them. */
 export type WitnessedHead = { readonly size: number; readonly at: number };
@@ -35,16 +37,19 @@ export type SignedHeads = {
   readonly witnessed?: WitnessedHead;
 };
 
-type Due = Checkpoint & { readonly witnessedAt: number | undefined };
+/** Checkpoints whose signatures hold, by size, with what the tree must be compared with: plain data. */
+export type DueCheckpoints = {
+  readonly due: readonly (Checkpoint & { readonly witnessedAt: number | undefined })[];
+  /** Does the policy ask for witnesses? */
+  readonly needsWitness: boolean;
+};
 
-export function createTreeCheck(
-  stored: Iterable<StoredCheckpoint>,
-  options: AuditOptions,
-  report: Report,
-): TreeCheck {
-  const due = readCheckpoints(stored, options, report);
+export function createTreeCheck({ due, needsWitness }: DueCheckpoints): TreeCheck {
+  const list = createFindingList();
+  const { report } = list;
   const range: CompactRange = { size: 0, hashes: [] };
   let next = 0;
+  let end = 0;
   let good: Checkpoint | undefined;
   let witnessed: WitnessedHead | undefined;
   let isBroken = false; // one wrong leaf spoils every later root: say it once
@@ -63,39 +68,48 @@ export function createTreeCheck(
     }
   }
 
+  function conclude(): void {
+    const newest = due.at(-1)?.size ?? 0;
+    if (newest > end) {
+      report('broken', end, `${tail(end, newest)} missing: a checkpoint of size ${newest} was signed`);
+    } else if (isBroken || range.size < end) {
+      // said already, where it was found
+    } else if (good === undefined) {
+      report('unclear', 0, 'no signed checkpoint: nothing shows that these are all records');
+    } else if (good.size < end) {
+      report('unclear', good.size, `${tail(good.size, end)} not covered by any checkpoint yet`);
+    } else if (witnessed === undefined && needsWitness) {
+      report('unclear', 0, `${tail(0, end)} not seen by the witnesses of the policy`);
+    }
+  }
+
   compare();
   return {
-    add(_idx, leaf) {
+    add(idx, leaf) {
+      list.moment = momentOf.tree(range.size);
       appendLeaf(range, leaf);
+      end = idx + 1;
       compare();
     },
-    finish(end) {
-      const newest = due.at(-1)?.size ?? 0;
-      if (newest > end) {
-        report('broken', end, `${tail(end, newest)} missing: a checkpoint of size ${newest} was signed`);
-      } else if (isBroken || range.size < end) {
-        // said already, where it was found
-      } else if (good === undefined) {
-        report('unclear', 0, 'no signed checkpoint: nothing shows that these are all records');
-      } else if (good.size < end) {
-        report('unclear', good.size, `${tail(good.size, end)} not covered by any checkpoint yet`);
-      } else if (witnessed === undefined && options.policy?.needsNone === false) {
-        report('unclear', 0, `${tail(0, end)} not seen by the witnesses of the policy`);
-      }
-      return {
+    finish() {
+      list.moment = AFTER_RECORDS;
+      conclude();
+      const heads = {
         ...(good === undefined ? {} : { checkpoint: good }),
         ...(witnessed === undefined ? {} : { witnessed }),
       };
+      return { found: list.found, heads };
     },
   };
 }
 
-function readCheckpoints(
+/** Reads the stored checkpoints and the one kept elsewhere; those that nobody signed are reported. */
+export function readDueCheckpoints(
   stored: Iterable<StoredCheckpoint>,
   { keys, known, policy, upTo = Number.POSITIVE_INFINITY }: AuditOptions,
   report: Report,
-): Due[] {
-  const due: Due[] = [];
+): DueCheckpoints {
+  const due: DueCheckpoints['due'][number][] = [];
   const witnessedAt = (note: string): number | undefined => {
     const parsed = parseNote(note);
     return parsed !== undefined && policy?.isWitnessed(parsed) === true
@@ -115,7 +129,8 @@ function readCheckpoints(
     if (checked.ok) due.push({ ...checked.value, witnessedAt: witnessedAt(known) });
     else report('unclear', 0, `the given checkpoint ${defects[checked.error]}`);
   }
-  return due.sort((a, b) => a.size - b.size);
+  due.sort((a, b) => a.size - b.size);
+  return { due, needsWitness: policy?.needsNone === false };
 }
 
 function verifyWithAny(note: string, keys: readonly VerifierKey[]): ReturnType<typeof verifyCheckpoint> {

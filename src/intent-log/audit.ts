@@ -1,12 +1,17 @@
-import { createPairingCheck, type OpenIntent, type RequestCounts } from './audit-pairing.ts';
-import { createStrandCheck } from './audit-strands.ts';
-import { type AuditOptions, createTreeCheck, type WitnessedHead } from './audit-tree.ts';
+import type { OpenIntent, RequestCounts } from './audit-pairing.ts';
+import { createRecordsCheck, type RecordsChecked } from './audit-records.ts';
+import {
+  type AuditOptions,
+  createTreeCheck,
+  readDueCheckpoints,
+  type TreeChecked,
+  type WitnessedHead,
+} from './audit-tree.ts';
 import type { Checkpoint } from './checkpoint.ts';
-import type { Finding, Report } from './finding.ts';
+import { createFindingList, type Finding, inOrder, type TimedFinding } from './finding.ts';
 import type { LogSource } from './log-source.ts';
 import { leafHash } from './merkle.ts';
-import { RECORD_VERSION } from './record.ts';
-import { scanHeader, scanVersion } from './record-header.ts';
+import { headOf } from './record-header.ts';
 
 /**
  * The answer of an audit.
@@ -28,74 +33,35 @@ export type AuditReport = {
   readonly open: readonly OpenIntent[];
 };
 
-const MAX_FINDINGS = 20;
-
 /**
  * Verifies a log offline, from its bytes and a public key alone: recomputes every leaf hash, follows every
  * strand, rebuilds the tree and compares it with every stored checkpoint, and pairs intents with outcomes.
  * Streams; memory grows with the number of runs, not of records.
  */
 export function auditLog(source: LogSource, options: AuditOptions): AuditReport {
-  const findings: Finding[] = [];
-  const report: Report = (kind, idx, what) => {
-    if (findings.length < MAX_FINDINGS) findings.push({ kind, idx, what });
-  };
-  const tree = createTreeCheck(source.checkpoints(), options, report);
-  const strands = createStrandCheck(report);
-  const pairing = createPairingCheck(report);
-  const end = options.upTo ?? Number.POSITIVE_INFINITY;
-  let records = 0;
-  let expected = 0;
+  const read = createFindingList();
+  const tree = createTreeCheck(readDueCheckpoints(source.checkpoints(), options, read.report));
+  const records = createRecordsCheck();
   for (const { idx, bytes } of source.records(0)) {
-    if (idx >= end) break;
-    if (idx !== expected) report('broken', expected, missing(expected, idx));
+    if (idx >= (options.upTo ?? Number.POSITIVE_INFINITY)) break;
     const leaf = leafHash(bytes);
     tree.add(idx, leaf);
-    const header = scanHeader(bytes);
-    if (header === undefined) {
-      reportUnreadable(idx, bytes, report);
-    } else {
-      if (header.idx !== idx) {
-        report('broken', idx, `record ${idx} says it is record ${header.idx}: it was moved or copied`);
-      }
-      strands.add(idx, leaf, header);
-      pairing.add(idx, leaf, header);
-    }
-    records++;
-    expected = idx + 1;
+    records.add(idx, leaf, headOf(bytes));
   }
-  const heads = tree.finish(expected);
-  return {
-    verdict: verdictOf(findings),
-    findings,
-    records,
-    ...heads,
-    counts: pairing.counts,
-    open: pairing.open(),
-  };
+  return composeReport(read.found, tree.finish(), records.finish());
+}
+
+/** Puts together what the checks of an audit found, wherever they ran. */
+export function composeReport(
+  read: readonly TimedFinding[],
+  tree: TreeChecked,
+  { records, counts, open, found }: RecordsChecked,
+): AuditReport {
+  const findings = inOrder(read, tree.found, found);
+  return { verdict: verdictOf(findings), findings, records, ...tree.heads, counts, open };
 }
 
 function verdictOf(findings: readonly Finding[]): AuditReport['verdict'] {
   if (findings.length === 0) return 'verified';
   return findings.some(({ kind }) => kind === 'broken') ? 'failed' : 'undecided';
-}
-
-function missing(expected: number, found: number): string {
-  const last = found - 1;
-  return expected === last
-    ? `record ${expected} is missing`
-    : `records ${expected} to ${last} are missing or out of order`;
-}
-
-function reportUnreadable(idx: number, bytes: Uint8Array, report: Report): void {
-  const version = scanVersion(bytes);
-  if (version !== undefined && version !== RECORD_VERSION) {
-    report(
-      'unclear',
-      idx,
-      `record ${idx} has format version ${version}, this verifier knows ${RECORD_VERSION}`,
-    );
-  } else {
-    report('broken', idx, `record ${idx} does not start like a record: its bytes were changed`);
-  }
 }

@@ -1,6 +1,14 @@
-export { type AuditReport, auditLog } from './audit.ts';
+export { type AuditReport, auditLog, composeReport } from './audit.ts';
 export type { OpenIntent, RequestCounts } from './audit-pairing.ts';
-export type { AuditOptions, WitnessedHead } from './audit-tree.ts';
+export { createRecordsCheck } from './audit-records.ts';
+export {
+  type AuditOptions,
+  createTreeCheck,
+  type DueCheckpoints,
+  readDueCheckpoints,
+  type TreeChecked,
+  type WitnessedHead,
+} from './audit-tree.ts';
 export {
   buildCausalTree,
   type CausalCall,
@@ -26,8 +34,8 @@ export {
   MAX_RECORD_BYTES,
   sealRecord,
 } from './encode-record.ts';
-export type { Finding } from './finding.ts';
-export type { IntentLog, Receipt } from './intent-log.ts';
+export { createFindingList, type Finding } from './finding.ts';
+export type { IntentLog, LogHealth, Receipt } from './intent-log.ts';
 export type { LogSource, StoredCheckpoint, StoredRecord } from './log-source.ts';
 export {
   appendLeaf,
@@ -45,6 +53,7 @@ export {
   verifyConsistency,
   verifyInclusion,
 } from './merkle.ts';
+export { createOpenRuns, type OpenRuns } from './open-runs.ts';
 export { type LedgerEntry, parseLedgerEntry, type Reconciliation, reconcile } from './reconcile.ts';
 export {
   type Actor,
@@ -54,6 +63,8 @@ export {
   type Commitment,
   type DecisionEntry,
   type EarlyRefusal,
+  type EpochRecord,
+  type GapRecord,
   type IntentRecord,
   type LogRecord,
   type OutcomeRecord,
@@ -70,7 +81,7 @@ export {
   type ToolPinRecord,
 } from './record.ts';
 export { type Field, type FieldKind, RECORD_FIELDS } from './record-fields.ts';
-export { type RecordHeader, scanHeader } from './record-header.ts';
+export { HEAD_BYTES, headOf, type RecordHeader, scanHeader } from './record-header.ts';
 export { isKeyName, parseNote, parseSignatures, type VerifierKey } from './signed-note.ts';
 export { growTiles, hashesOfTiles, type ReadTile, TILE_WIDTH, type Tile, tilePath } from './tiles.ts';
 export { parseTlogPolicy, type TlogPolicy, type Witness } from './tlog-policy.ts';

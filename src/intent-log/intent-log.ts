@@ -4,6 +4,14 @@ import type { RecordBody } from './record.ts';
 export type Receipt = { readonly index: number; readonly leaf: string };
 
 /**
+ * Whether the log can be relied on. `degraded`: it takes records, and soon may not: only what reads is permitted.
+ * `closed`: nothing is.
+ */
+export type LogHealth =
+  | { readonly state: 'open' }
+  | { readonly state: 'degraded' | 'closed'; readonly reason: string };
+
+/**
  * The append side of the intent log.
  *
  * `append` resolves once the record is durable (it survives SIGKILL and power loss). Records of one call to

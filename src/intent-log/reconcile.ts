@@ -2,7 +2,7 @@ import { isJsonObject, parseStrictJson } from '../base/index.ts';
 import type { Finding } from './finding.ts';
 import type { LogSource } from './log-source.ts';
 import { type Hash, leafHash } from './merkle.ts';
-import { scanHeader } from './record-header.ts';
+import { headOf, scanHeader } from './record-header.ts';
 
 /**
  * A credential as whoever accepted it wrote it down: its id (`jti`, which is the call id) and the leaf hash of
@@ -52,7 +52,7 @@ export function reconcile(source: LogSource, ledger: Iterable<LedgerEntry>): Rec
     const credentials = missing.get(leaf);
     if (credentials === undefined) continue;
     missing.delete(leaf);
-    const header = scanHeader(bytes);
+    const header = scanHeader(headOf(bytes));
     for (const credential of credentials) {
       if (header?.type === 'intent' && header.call === credential) matched++;
       else report(`credential ${credential} names record ${idx}, which is not the intent of its call`, idx);

@@ -9,6 +9,8 @@ import type {
   CredentialRevokedRecord,
   DecisionEntry,
   EarlyRefusal,
+  EpochRecord,
+  GapRecord,
   IntentRecord,
   KeyChangeRecord,
   KillSwitchRecord,
@@ -242,4 +244,6 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     by: optional('string'),
   }),
   recovery: fields<RecoveryRecord>({ type: 'string', unknown: 'strings' }),
+  epoch: fields<EpochRecord>({ type: 'string', runs: 'integer', heads: 'string', inFlight: 'integer' }),
+  gap: fields<GapRecord>({ type: 'string', reason: 'string', dropped: 'integer' }),
 };

@@ -13,17 +13,17 @@ export type RecordHeader = {
 };
 
 /** Longest head of a record that `scanHeader` may need. */
-const HEAD_BYTES = 384;
+export const HEAD_BYTES = 384;
 
 const HEADER =
   /^\{"v":1,"idx":(\d{1,16}),"at":"[0-9TZ:.+-]{20,30}","strand":"([0-9A-Za-z]{1,32})","seq":(\d{1,16}),"prev":"([\w-]{43}|)","type":"([a-z.]{1,32})"(?:,"call":"([0-9A-Z]{26})")?(?:,"run":"([0-9A-Z]{26})")?(?:,"intent":"([\w-]{43})")?[,}]/;
 
 /**
- * Reads the header by position: the format fixes the order of these fields (docs/log-format.md), and parsing
+ * Reads the header from the head of a record, by position: the format fixes the order of these fields (docs/log-format.md), and parsing
  * whole records would take longer than hashing them. Undefined when the bytes do not start like a record.
  */
-export function scanHeader(bytes: Uint8Array): RecordHeader | undefined {
-  const parts = HEADER.exec(head(bytes));
+export function scanHeader(head: string): RecordHeader | undefined {
+  const parts = HEADER.exec(head);
   if (parts === null) return undefined;
   return {
     idx: Number(parts[1]),
@@ -38,12 +38,13 @@ export function scanHeader(bytes: Uint8Array): RecordHeader | undefined {
 }
 
 /** The version that a record claims; undefined when it claims none. */
-export function scanVersion(bytes: Uint8Array): number | undefined {
-  const version = /^\{"v":(\d{1,4}),/.exec(head(bytes))?.[1];
+export function scanVersion(head: string): number | undefined {
+  const version = /^\{"v":(\d{1,4}),/.exec(head)?.[1];
   return version === undefined ? undefined : Number(version);
 }
 
-function head(bytes: Uint8Array): string {
+/** The first bytes of a record, one character each: all that `scanHeader` reads. */
+export function headOf(bytes: Uint8Array): string {
   const length = Math.min(bytes.length, HEAD_BYTES);
   return Buffer.from(bytes.buffer, bytes.byteOffset, length).toString('latin1');
 }

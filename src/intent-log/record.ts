@@ -265,6 +265,27 @@ export type ToolPinRecord = {
 /** Crash recovery: what was found open and closed as `unknown`. */
 export type RecoveryRecord = { readonly type: 'recovery'; readonly unknown: readonly CallId[] };
 
+/**
+ * What is open, once a minute while something happens: a run that was taken out of the log as a whole, or whose end
+ * was cut off, is missed here.
+ */
+export type EpochRecord = {
+  readonly type: 'epoch';
+  /** Open runs. */
+  readonly runs: number;
+  /** Over the heads of their strands (see `OpenRuns.commit`). */
+  readonly heads: string;
+  /** Intents without an outcome. */
+  readonly inFlight: number;
+};
+
+/** Records that were to be written here and were not. */
+export type GapRecord = {
+  readonly type: 'gap';
+  readonly reason: 'queue_full' | 'disk_full';
+  readonly dropped: number;
+};
+
 export type RecordBody =
   | BootRecord
   | RunOpenRecord
@@ -282,7 +303,9 @@ export type RecordBody =
   | RefusalRecord
   | PolicyLoadRecord
   | ToolPinRecord
-  | RecoveryRecord;
+  | RecoveryRecord
+  | EpochRecord
+  | GapRecord;
 
 /**
  * The fields the log adds. `prev` is the leaf hash of the record before it in the same strand: a run's records

@@ -1,5 +1,6 @@
 export {
   type AgentUse,
+  auditDataFolder,
   createEmbeddedRuns,
   createEmbeddedSingleUse,
   type EmbeddedKillSwitches,

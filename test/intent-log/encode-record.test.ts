@@ -68,6 +68,8 @@ const bodies: [string, RecordBody][] = [
   ['policyset.load', { type: 'policyset.load', revision: 'r1', policies: ['a', 'b'] }],
   ['toolset.pin', { type: 'toolset.pin', upstream: 'ops', digest: 'd', tools: { list_inbox: 'd2' } }],
   ['recovery', { type: 'recovery', unknown: [call] }],
+  ['epoch', { type: 'epoch', runs: 2, heads: 'digest', inFlight: 1 }],
+  ['gap', { type: 'gap', reason: 'queue_full', dropped: 3 }],
 ];
 
 describe('an encoded record', () => {

@@ -60,6 +60,10 @@ export type StopList = z.infer<typeof StopList>;
 export const Status = z.strictObject({
   version: z.string(),
   policyRevision: z.string(),
+  log: z.strictObject({
+    state: z.enum(['open', 'degraded', 'closed']),
+    reason: z.string().optional(),
+  }),
   requestsInFlight: z.int(),
   liveRuns: z.int(),
   /** MCP sessions that agents hold at upstreams. */

@@ -1,5 +1,5 @@
 import { isJsonObject } from '../../base/index.ts';
-import type { Decision, Explanation, Forbid, Target } from '../../cedar/index.ts';
+import { type Decision, type Explanation, type Forbid, MCP_METHODS, type Target } from '../../cedar/index.ts';
 import type { Entrance } from '../../identity/index.ts';
 import type { CallDeps } from './deps.ts';
 import type { Call } from './resolve-call.ts';
@@ -19,6 +19,11 @@ export async function decide(
   const { revision } = deps.pdp;
   if (stoppedUpstreams.includes(target.upstream)) {
     return forbid('stopped', 'an operator has stopped this upstream', revision);
+  }
+  const health = deps.logHealth();
+  if (health.state !== 'open' && !onlyReads(target, deps)) {
+    const reason = 'the record of calls is in danger, so only what reads is permitted; try again later';
+    return forbid('log_degraded', reason, revision);
   }
   const prompt = promptOf(target);
   const isPinnable = target.kind === 'tool' || prompt !== undefined;
@@ -43,6 +48,13 @@ export async function decide(
     return forbid('not_reviewed', 'the prompt is not, or no longer, as it was reviewed', revision);
   if (target.kind !== 'tool' || hasCall) return decision;
   return forbid('outside_envelope', 'the run has used up the calls it was granted', revision);
+}
+
+/** By the reviewed definition of a tool; a method must be one that MCP defines. */
+function onlyReads(target: Target, { catalogue }: Pick<CallDeps, 'catalogue'>): boolean {
+  if (target.kind === 'method') return MCP_METHODS.has(target.method) && target.method !== 'tasks/update';
+  const groups = catalogue.tools(target.upstream).get(target.tool)?.groups ?? [];
+  return groups.includes('readOnly') && !groups.includes('write') && !groups.includes('destructive');
 }
 
 /** The prompt that a request is about; an empty name, which no prompt has, when it does not say which. */

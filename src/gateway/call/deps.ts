@@ -7,7 +7,7 @@ import type {
   CredentialSource,
   RunWatch,
 } from '../../identity/index.ts';
-import type { IntentLog } from '../../intent-log/index.ts';
+import type { IntentLog, LogHealth } from '../../intent-log/index.ts';
 import type { PinnedCatalogue } from '../catalogue.ts';
 import type { AdmissionRules, EventIds, Sessions } from '../mcp/index.ts';
 import type { Provenances } from '../provenances.ts';
@@ -43,6 +43,7 @@ export type CallDeps = {
   readonly tasks: Tasks;
   readonly pdp: Pdp;
   readonly intentLog: IntentLog;
+  readonly logHealth: () => LogHealth;
   readonly now: Clock;
   readonly log: Logger;
 };

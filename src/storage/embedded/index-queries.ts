@@ -68,6 +68,14 @@ export function readOpenIntents(db: DatabaseSync): OpenIntentRow[] {
   return rows as unknown as OpenIntentRow[];
 }
 
+/** Runs that are not closed, with the heads of their strands. */
+export function readOpenRuns(db: DatabaseSync): { run: string; seq: number; leaf: Hash }[] {
+  const rows = db
+    .prepare("SELECT run, seq, leaf FROM runs JOIN strands ON strand = run WHERE state = 'live'")
+    .all();
+  return rows as unknown as { run: string; seq: number; leaf: Hash }[];
+}
+
 /** The newest runs, newest first. */
 export function readNewestRuns(db: DatabaseSync, limit: number): LoggedRun[] {
   const rows = db.prepare('SELECT * FROM runs ORDER BY rowid DESC LIMIT ?').all(limit);

@@ -1,6 +1,5 @@
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { type AgentName, type CallId, type Clock, SallyportError } from '../../base/index.ts';
 import type { KeyThumbprint } from '../../identity/index.ts';
 import {
@@ -8,10 +7,13 @@ import {
   encodeBody,
   type IntentLog,
   isKeyName,
+  type LogHealth,
   type Receipt,
   type RecordBody,
 } from '../../intent-log/index.ts';
+import type { RoomSettings } from './disk-room.ts';
 import type { LogState } from './index-queries.ts';
+import { startThread } from './start-thread.ts';
 import {
   type Answer,
   type AnswerTo,
@@ -35,6 +37,12 @@ export type EmbeddedLogOptions = {
   readonly checkpointEveryMs: number;
   /** A batch that takes longer, in milliseconds, counts as failed: a hanging disk must not hang the gateway. */
   readonly appendTimeoutMs?: number;
+  /** Least time in milliseconds from one epoch record to the next; a minute if not given. */
+  readonly epochEveryMs?: number;
+  /** What to keep of the disk; nothing if not given. */
+  readonly room?: RoomSettings;
+  /** When batches keep taking longer than this, in milliseconds, the log is degraded; a second if not given. */
+  readonly slowAppendMs?: number;
 };
 
 /** The intent log of a single gateway process, in its data folder. */
@@ -43,6 +51,8 @@ export interface EmbeddedLog extends IntentLog {
   readonly verifierKey: string;
   /** Calls that a crash had left without an outcome; each now has one with status `unknown`. */
   readonly recovered: readonly CallId[];
+  /** Whether calls may go out, and if not all of them, why. */
+  health(): LogHealth;
   /** What happened before, for a starting gateway. */
   state(): Promise<LogState>;
   /** Has a run of this agent ever had this key? */
@@ -54,6 +64,11 @@ export interface EmbeddedLog extends IntentLog {
 }
 
 const APPEND_TIMEOUT = 2000;
+const EPOCH = 60_000;
+const NO_ROOM: RoomSettings = { reserveBytes: 0, minFreeBytes: 0 };
+const SLOW_APPEND = 1000;
+/** More slow batches than quick ones by so many make the log degraded, until as many quick ones came. */
+const SLOW_BATCHES = 5;
 const CLOSE_TIMEOUT = 10_000;
 const MAX_BATCH = 1024;
 
@@ -73,31 +88,16 @@ type Asked = {
  * `ERR_DATA_FOLDER`, `ERR_KEY_INVALID` or `ERR_LOG_CORRUPT`, each saying what to do.
  */
 export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<EmbeddedLog> {
-  const { folder, origin, checkpointEveryMs, now } = options;
+  const { folder, origin, checkpointEveryMs, epochEveryMs = EPOCH, room = NO_ROOM, now } = options;
   if (!isKeyName(origin)) throw new TypeError('origin must be a name without spaces and plus signs');
-  const settings: WorkerSettings = { folder, origin, checkpointEveryMs, now: now() };
-  const worker = startWorker(settings);
+  const settings: WorkerSettings = { folder, origin, checkpointEveryMs, epochEveryMs, room, now: now() };
+  const worker = startThread('log-worker', settings);
   const opened = await firstMessage(worker);
   if (opened.op === 'opened') return new WorkerLog(worker, opened, options);
   await worker.terminate();
   const message = opened.op === 'refused' ? opened.message : 'the log worker did not start';
   const code = opened.op === 'refused' ? opened.code : undefined;
   throw new SallyportError(code ?? 'ERR_LOG_UNAVAILABLE', message);
-}
-
-/**
- * The worker gets no environment: it needs none. When run from source it gets a compile cache, so that it need
- * not load the type stripper: that one is WebAssembly, and V8 can abort when threads come and go with it
- * (https://github.com/nodejs/node/issues/64500).
- */
-function startWorker(settings: WorkerSettings): Worker {
-  const options = { workerData: settings, name: 'intent-log' };
-  if (!import.meta.url.endsWith('.ts')) {
-    return new Worker(new URL('./log-worker.js', import.meta.url), { ...options, env: {} });
-  }
-  const cache = fileURLToPath(new URL('../../../node_modules/.cache/sallyport', import.meta.url));
-  const env = { NODE_COMPILE_CACHE: cache };
-  return new Worker(new URL('./log-worker.ts', import.meta.url), { ...options, env });
 }
 
 /** Resolves with the worker's first word; rejects when it ends without one. */
@@ -130,6 +130,12 @@ class WorkerLog implements EmbeddedLog {
   #closed: SallyportError | undefined;
   #idle: (() => void) | undefined;
   #questions = 0;
+  readonly #slowMs: number;
+  #sentAt = 0;
+  #slow = 0;
+  #isSlow = false;
+  #isLow = false;
+  #dropped = 0;
 
   constructor(worker: Worker, opened: FromWorker & { op: 'opened' }, options: EmbeddedLogOptions) {
     this.verifierKey = opened.verifierKey;
@@ -141,6 +147,7 @@ class WorkerLog implements EmbeddedLog {
     this.#now = options.now;
     this.#queueLimit = options.queueLimit;
     this.#timeout = options.appendTimeoutMs ?? APPEND_TIMEOUT;
+    this.#slowMs = options.slowAppendMs ?? SLOW_APPEND;
     worker.on('message', (message: FromWorker) => this.#receive(message));
     worker.on('error', (error) => this.#closeFailed(error.message));
     this.#exited = new Promise((resolve) => {
@@ -154,12 +161,20 @@ class WorkerLog implements EmbeddedLog {
   append(record: RecordBody): Promise<Receipt> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     if (this.#queue.length + this.#inFlight.length >= roomFor(record, this.#queueLimit)) {
+      this.#dropped++;
       return Promise.reject(unavailable('the queue is full; the disk does not keep up'));
     }
     return new Promise((resolve, reject) => {
       this.#queue.push({ body: encodeBody(record), resolve, reject });
       this.#sendSoon();
     });
+  }
+
+  health(): LogHealth {
+    if (this.#closed !== undefined) return { state: 'closed', reason: this.#closed.message };
+    if (this.#isLow) return { state: 'degraded', reason: 'the disk of the data folder is nearly full' };
+    if (this.#isSlow) return { state: 'degraded', reason: 'the disk of the data folder is slow' };
+    return { state: 'open' };
   }
 
   async state(): Promise<LogState> {
@@ -201,6 +216,7 @@ class WorkerLog implements EmbeddedLog {
   }
 
   #send(): void {
+    this.#noteGap();
     if (this.#queue.length === 0) {
       this.#idle?.();
       return;
@@ -214,7 +230,16 @@ class WorkerLog implements EmbeddedLog {
       () => this.#closeFailed(`the disk took longer than ${this.#timeout} ms`),
       this.#timeout,
     );
+    this.#sentAt = performance.now();
     this.#post({ op: 'append', at: this.#now(), strands, bodies });
+  }
+
+  /** What the full queue kept out is counted as soon as there is room, so that the log is not silent about it. */
+  #noteGap(): void {
+    if (this.#dropped === 0) return;
+    const body = encodeBody({ type: 'gap', reason: 'queue_full', dropped: this.#dropped });
+    this.#dropped = 0;
+    this.#queue.push({ body, resolve: () => {}, reject: () => {} });
   }
 
   #receive(message: FromWorker): void {
@@ -225,6 +250,12 @@ class WorkerLog implements EmbeddedLog {
       case 'answer':
         this.#asked.get(message.id)?.resolve(message.value);
         this.#asked.delete(message.id);
+        return;
+      case 'closing':
+        this.#acknowledgeLast(message);
+        return;
+      case 'space':
+        this.#isLow = message.isLow;
         return;
       case 'failed':
         this.#closeFailed(message.message);
@@ -237,12 +268,28 @@ class WorkerLog implements EmbeddedLog {
 
   #acknowledge(first: number, leaves: string): void {
     clearTimeout(this.#timer);
+    this.#rate(performance.now() - this.#sentAt);
     const batch = this.#inFlight;
     this.#inFlight = [];
     batch.forEach(({ resolve }, i) => {
       resolve({ index: first + i, leaf: leaves.slice(i * LEAF_LENGTH, (i + 1) * LEAF_LENGTH) });
     });
     if (this.#queue.length > 0 || this.#idle !== undefined) this.#sendSoon();
+  }
+
+  #rate(millis: number): void {
+    this.#slow = Math.min(Math.max(this.#slow + (millis > this.#slowMs ? 1 : -1), 0), SLOW_BATCHES);
+    if (this.#slow === SLOW_BATCHES) this.#isSlow = true;
+    else if (this.#slow === 0) this.#isSlow = false;
+  }
+
+  /** On a full disk: what ended something is durable, the rest of the batch is not. */
+  #acknowledgeLast({ first, leaves, kept }: FromWorker & { op: 'closing' }): void {
+    const batch = this.#inFlight;
+    this.#inFlight = batch.filter((_, i) => !kept.includes(i)); // rejected by what comes next
+    kept.forEach((place, i) => {
+      batch[place]?.resolve({ index: first + i, leaf: leaves.slice(i * LEAF_LENGTH, (i + 1) * LEAF_LENGTH) });
+    });
   }
 
   #ask<Q extends Question>(question: Q): Promise<AnswerTo<Q>> {

@@ -31,7 +31,7 @@ export class LogFile implements Disposable {
   readonly #db: DatabaseSync;
   readonly #insert: StatementSync;
   readonly #read: StatementSync;
-  readonly #identity: string | undefined;
+  readonly #identity: string;
 
   /** Throws `ERR_LOG_CORRUPT` for a file that is not a log, `ERR_DATA_FOLDER` for one that cannot be opened. */
   constructor(path: string) {
@@ -65,7 +65,9 @@ export class LogFile implements Disposable {
       for (let i = 0; i < records.length; i++) this.#insert.run(first + i, records[i] as Uint8Array);
     });
     if (this.#identify() !== this.#identity) {
-      throw new Error(`${this.#path} was moved, deleted or replaced while the gateway was writing to it`);
+      throw new Error(
+        `${this.#path} or its WAL was moved, deleted or replaced while the gateway was writing to it`,
+      );
     }
   }
 
@@ -131,9 +133,10 @@ export class LogFile implements Disposable {
     this.#db.close();
   }
 
-  #identify(): string | undefined {
-    const stats = statSync(this.#path, { throwIfNoEntry: false });
-    return stats === undefined ? undefined : `${stats.dev}:${stats.ino}`;
+  /** Of both files that a commit is in: what SQLite writes to a deleted one is gone with the process. */
+  #identify(): string {
+    const files = [this.#path, `${this.#path}-wal`].map((path) => statSync(path, { throwIfNoEntry: false }));
+    return files.map((stats) => (stats === undefined ? 'none' : `${stats.dev}:${stats.ino}`)).join(' ');
   }
 }
 

@@ -4,6 +4,7 @@ import { parseRunId, type RunId, SallyportError } from '../../base/index.ts';
 import {
   decodeRecord,
   hashesOfTiles,
+  headOf,
   inclusionPath,
   type LogRecord,
   type LogSource,
@@ -184,7 +185,8 @@ class FileReader implements LogReader {
   /** Calls are not indexed: reads the headers of all records, some microseconds each. */
   #placesOfCall(call: string): number[] {
     const places: number[] = [];
-    for (const { idx, bytes } of this.records(0)) if (scanHeader(bytes)?.call === call) places.push(idx);
+    for (const { idx, bytes } of this.records(0))
+      if (scanHeader(headOf(bytes))?.call === call) places.push(idx);
     return places;
   }
 

@@ -1,8 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { SallyportError, systemClock } from '../../base/index.ts';
 import { lockDataFolder, prepareDataFolder } from './data-folder.ts';
+import { DiskRoom } from './disk-room.ts';
 import type { LogWriter } from './log-writer.ts';
 import { openLogWriter } from './open-log-writer.ts';
+import { isSqliteError, SQLITE_FULL } from './sqlite.ts';
 import type { FromWorker, ToWorker, WorkerSettings } from './worker-messages.ts';
 
 /** Records absorbed between two looks at the mailbox, at least. */
@@ -17,8 +19,8 @@ function start(settings: WorkerSettings): void {
   try {
     const folder = prepareDataFolder(settings.folder);
     lock = lockDataFolder(folder);
-    const { writer, verifierKey, recovered } = openLogWriter(folder, settings.origin, settings.now);
-    serve(writer, settings, lock);
+    const { writer, verifierKey, recovered } = openLogWriter(folder, settings.origin, settings);
+    serve(writer, new DiskRoom(settings.folder, settings.room), settings, lock);
     say({ op: 'opened', verifierKey, recovered });
   } catch (error) {
     lock?.[Symbol.dispose]();
@@ -28,13 +30,26 @@ function start(settings: WorkerSettings): void {
 }
 
 /** Answers messages until it is told to close or something fails; after a failure it never writes again. */
-function serve(writer: LogWriter, settings: WorkerSettings, lock: Disposable): void {
+function serve(writer: LogWriter, room: DiskRoom, settings: WorkerSettings, lock: Disposable): void {
   let absorbing: NodeJS.Immediate | undefined;
-  const timer = setInterval(() => guard(() => writer.checkpoint(systemClock())), settings.checkpointEveryMs);
+  let isLow = false;
+  const timer = setInterval(() => guard(tick), settings.checkpointEveryMs);
+
+  function tick(): void {
+    writer.checkpoint(systemClock());
+    lookForRoom();
+  }
+
+  function lookForRoom(): void {
+    const wasLow = isLow;
+    isLow = room.look();
+    if (isLow !== wasLow) say({ op: 'space', isLow });
+  }
 
   function stop(): void {
     clearInterval(timer);
     clearImmediate(absorbing);
+    clearImmediate(firstLook);
     writer.abandon();
     lock[Symbol.dispose]();
     port?.close();
@@ -60,11 +75,23 @@ function serve(writer: LogWriter, settings: WorkerSettings, lock: Disposable): v
     });
   }
 
+  function append({ at, strands, bodies }: ToWorker & { op: 'append' }): void {
+    try {
+      const { first, leaves } = writer.append(at, strands, bodies);
+      say({ op: 'appended', first, leaves: leaves.join('') });
+    } catch (error) {
+      if (!isSqliteError(error, SQLITE_FULL)) throw error;
+      room.release(); // a write that found no room has been rolled back; one that failed otherwise leaves doubt
+      const { first, leaves, kept } = writer.appendLast(at, strands, bodies);
+      say({ op: 'closing', first, leaves: leaves.join(''), kept });
+      throw new Error('the disk is full', { cause: error });
+    }
+  }
+
   function handle(message: ToWorker): void {
     switch (message.op) {
       case 'append': {
-        const { first, leaves } = writer.append(message.at, message.strands, message.bodies);
-        say({ op: 'appended', first, leaves: leaves.join('') });
+        append(message);
         absorbSoon();
         return;
       }
@@ -78,6 +105,7 @@ function serve(writer: LogWriter, settings: WorkerSettings, lock: Disposable): v
     }
   }
 
+  const firstLook = setImmediate(() => guard(lookForRoom));
   port?.on('message', (message: ToWorker) => guard(() => handle(message)));
 }
 

@@ -5,6 +5,7 @@ import {
   type CheckpointSigner,
   type CompactRange,
   consistencyPath,
+  encodeBody,
   type Hash,
   hashesOfTiles,
   leafHash,
@@ -12,8 +13,9 @@ import {
   sealRecord,
 } from '../../intent-log/index.ts';
 import type { DataFolder } from './data-folder.ts';
+import { Epochs } from './epochs.ts';
 import type { StrandHead } from './index-delta.ts';
-import { readState, tilesOf } from './index-queries.ts';
+import { readOpenRuns, readState, tilesOf } from './index-queries.ts';
 import type { LogFile } from './log-file.ts';
 import type { LogIndex } from './log-index.ts';
 import { readVerified } from './read-verified.ts';
@@ -21,6 +23,11 @@ import type { Answer, Growth, Question } from './worker-messages.ts';
 
 /** Heads of strands kept in memory; older ones are asked of the index. */
 const MAX_HEADS = 50_000;
+
+/** How far the clock may be set back while the gateway runs, in milliseconds; more and nobody can trust any time. */
+const CLOCK_TOLERANCE = 60_000;
+/** Bodies of records that end something. */
+const ENDING = /^\{"type":"(?:outcome|run\.close)"/;
 
 /** What a writer goes on from; made by `openLogWriter`, which has verified it. */
 export type WriterState = {
@@ -52,6 +59,9 @@ export class LogWriter {
   #pending: Hash[] = [];
   #signedSize: number;
   #isTidy = false;
+  #epochs: Epochs | undefined;
+  /** Time of the newest record of this process. */
+  #newest = 0;
 
   constructor(state: WriterState) {
     this.#folder = state.folder;
@@ -73,24 +83,56 @@ export class LogWriter {
     strands: readonly string[],
     bodies: readonly string[],
   ): { first: number; leaves: Hash[] } {
+    if (at < this.#newest - CLOCK_TOLERANCE) throw clockError(this.#newest - at);
+    this.#newest = Math.max(this.#newest, at);
+    return this.#write(at, strands, bodies);
+  }
+
+  #write(
+    at: number,
+    strands: readonly string[],
+    bodies: readonly string[],
+  ): { first: number; leaves: Hash[] } {
     const first = this.#range.size + this.#pending.length;
     const time = new Date(at).toISOString();
     const leaves: Hash[] = [];
+    const heads = new Map<string, StrandHead>();
     const records = bodies.map((body, i) => {
       const strand = strands[i] as string;
-      const head = this.#head(strand);
+      const head = heads.get(strand) ?? this.#head(strand);
       const seq = head === undefined ? 0 : head.seq + 1;
       const envelope = { idx: first + i, at: time, strand, seq, prev: head?.leaf ?? '' };
       const bytes = Buffer.from(sealRecord(envelope, body));
       const leaf = leafHash(bytes);
-      this.#heads.set(strand, { seq, leaf });
+      heads.set(strand, { seq, leaf });
       leaves.push(leaf);
       return bytes;
     });
     this.#file.insert(first, records);
+    for (const [strand, head] of heads) this.#heads.set(strand, head);
     for (const leaf of leaves) this.#pending.push(leaf);
     this.#isTidy = false;
     return { first, leaves };
+  }
+
+  /**
+   * For a batch that `append` could not write because the disk is full, once there is some room again: writes what
+   * ends a call or a run, a record of what is missing, and a last checkpoint. `kept`: places in the batch.
+   */
+  appendLast(
+    at: number,
+    strands: readonly string[],
+    bodies: readonly string[],
+  ): { first: number; leaves: Hash[]; kept: number[] } {
+    const kept = [...bodies.keys()].filter((i) => ENDING.test(bodies[i] as string));
+    const gap = encodeBody({ type: 'gap', reason: 'disk_full', dropped: bodies.length - kept.length });
+    const { first, leaves } = this.append(
+      at,
+      [...kept.map((i) => strands[i] as string), gap.strand],
+      [...kept.map((i) => bodies[i] as string), gap.json],
+    );
+    this.checkpoint(at);
+    return { first, leaves, kept };
   }
 
   /** Reads back at most `limit` records, oldest first, and takes them into tree and index. */
@@ -101,6 +143,7 @@ export class LogWriter {
       if (leaf !== this.#pending[i]) throw readBackError(stored.idx);
       appendLeaf(this.#range, leaf);
       this.#index.add(record, leaf);
+      this.#epochs?.add(record, leaf);
     });
     if (stretch.length === 0 && this.#pending.length > 0) throw readBackError(this.#range.size);
     this.#pending = this.#pending.slice(stretch.length);
@@ -108,7 +151,12 @@ export class LogWriter {
 
   /** Signs for everything that is written, if that changed; else uses the idle moment to tidy the file. */
   checkpoint(at: number): void {
-    while (this.#pending.length > 0) this.absorb(1024);
+    this.#absorbAll();
+    const epoch = this.#epochs?.due(this.#range.size);
+    if (epoch !== undefined) {
+      this.#write(at, [epoch.strand], [epoch.json]);
+      this.#absorbAll();
+    }
     if (this.#range.size === this.#signedSize) {
       if (!this.#isTidy) this.#file.tidy();
       this.#isTidy = true;
@@ -122,13 +170,19 @@ export class LogWriter {
     if (this.#heads.size > MAX_HEADS) this.#heads.clear();
   }
 
+  /** From here on, with nothing left to absorb, epoch records are written at most so often, in milliseconds. */
+  beginEpochs(everyMs: number): void {
+    const elapsed = (): number => performance.now();
+    this.#epochs = new Epochs(readOpenRuns(this.#index.db), this.#range.size, { everyMs, elapsed });
+  }
+
   answer(question: Question, at: number): Answer {
     switch (question.kind) {
       case 'state':
         this.checkpoint(at);
         return readState(this.#index.db, question.now);
       case 'keyWasUsed':
-        while (this.#pending.length > 0) this.absorb(1024);
+        this.#absorbAll();
         return this.#index.keyWasUsed(question.agent, question.key);
       case 'growth':
         this.checkpoint(at);
@@ -159,6 +213,10 @@ export class LogWriter {
     this.#file[Symbol.dispose]();
   }
 
+  #absorbAll(): void {
+    while (this.#pending.length > 0) this.absorb(1024);
+  }
+
   #head(strand: string): StrandHead | undefined {
     return this.#heads.get(strand) ?? this.#index.head(strand);
   }
@@ -169,6 +227,10 @@ export class LogWriter {
     writeFileSync(draft, note);
     renameSync(draft, path);
   }
+}
+
+function clockError(millis: number): Error {
+  return new Error(`the clock was set back by ${Math.round(millis / 1000)} s; check it and start again`);
 }
 
 function readBackError(idx: number): SallyportError {

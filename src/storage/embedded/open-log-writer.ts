@@ -43,7 +43,11 @@ export type OpenedWriter = {
  *
  * Throws `ERR_LOG_CORRUPT` when the file does not hold what was signed.
  */
-export function openLogWriter(folder: DataFolder, origin: string, now: number): OpenedWriter {
+export function openLogWriter(
+  folder: DataFolder,
+  origin: string,
+  { now, epochEveryMs }: { readonly now: number; readonly epochEveryMs: number },
+): OpenedWriter {
   const signer = openLogKey(folder, origin);
   const key = parseVerifierKey(signer.verifierKey) as VerifierKey;
   const file = new LogFile(folder.log);
@@ -54,6 +58,7 @@ export function openLogWriter(folder: DataFolder, origin: string, now: number): 
     const range = catchUp(file, index, signed);
     const writer = new LogWriter({ folder, file, index, signer, range, signedSize: signed?.size ?? -1 });
     const recovered = recover(writer, index, now);
+    writer.beginEpochs(epochEveryMs);
     return { writer, verifierKey: signer.verifierKey, recovered };
   } catch (error) {
     index[Symbol.dispose]();

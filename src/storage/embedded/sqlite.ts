@@ -3,6 +3,7 @@ import type { DatabaseSync } from 'node:sqlite';
 /** Primary result codes of SQLite (https://www.sqlite.org/rescode.html). */
 export const SQLITE_BUSY = 5;
 export const SQLITE_CORRUPT = 11;
+export const SQLITE_FULL = 13;
 export const SQLITE_NOTADB = 26;
 
 /** Is an error SQLite's, with one of the given primary result codes? */

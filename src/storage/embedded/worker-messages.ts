@@ -1,6 +1,7 @@
 import type { AgentName, CallId, ErrorCode } from '../../base/index.ts';
 import type { KeyThumbprint } from '../../identity/index.ts';
 import type { Hash } from '../../intent-log/index.ts';
+import type { RoomSettings } from './disk-room.ts';
 import type { LogState } from './index-queries.ts';
 
 /** What the log worker is started with. */
@@ -9,6 +10,9 @@ export type WorkerSettings = {
   readonly origin: string;
   /** Milliseconds. */
   readonly checkpointEveryMs: number;
+  /** Milliseconds. */
+  readonly epochEveryMs: number;
+  readonly room: RoomSettings;
   /** Time of the start, milliseconds since the epoch. */
   readonly now: number;
 };
@@ -50,6 +54,15 @@ export type FromWorker =
   /** The batch is durable. `leaves` holds the leaf hashes one after another, 43 characters each. */
   | { readonly op: 'appended'; readonly first: number; readonly leaves: string }
   | { readonly op: 'answer'; readonly id: number; readonly value: Answer }
+  /** The disk is full: of the batch only these records are durable, and `failed` follows. */
+  | {
+      readonly op: 'closing';
+      readonly first: number;
+      readonly leaves: string;
+      readonly kept: readonly number[];
+    }
+  /** Free space has gone below what there should be, or is back. */
+  | { readonly op: 'space'; readonly isLow: boolean }
   | { readonly op: 'failed'; readonly message: string };
 
 /** Length of a base64url SHA-256 hash. */

@@ -1,16 +1,12 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { RunId } from '../../../src/base/index.ts';
 import { buildCausalTree } from '../../../src/intent-log/index.ts';
 import { type EmbeddedLog, openLogReader } from '../../../src/storage/index.ts';
 import { openLog, tamper } from '../../support/embedded-log.ts';
+import { startLogWriter } from '../../support/log-writers.ts';
 import { intent, newCall, newRun, outcome, refusal, runClose, runOpen } from '../../support/records.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
-
-const script = join(import.meta.dirname, '../../support/log-writer-process.ts');
 
 /** A root run with a sub-agent, and another run that has nothing to do with them. */
 async function writeStory(log: EmbeddedLog): Promise<{ root: RunId; child: RunId; other: RunId }> {
@@ -97,9 +93,9 @@ describe('a reader', () => {
 
   it('reads the log of another process while that one writes', async () => {
     const folder = temporaryFolder();
-    const writer = spawn(process.execPath, [script, folder, '2'], { stdio: ['ignore', 'pipe', 'inherit'] });
-    onTestFinished(() => void writer.kill('SIGKILL'));
-    await once(writer.stdout, 'data');
+    const writer = startLogWriter(folder, { callers: 2 });
+    onTestFinished(() => writer.signal('SIGKILL'));
+    await writer.opened;
     using reader = openLogReader(folder);
     const before = reader.end();
     for (let i = 0; i < 200 && reader.end() < before + 50; i++)
@@ -107,7 +103,7 @@ describe('a reader', () => {
     expect(reader.end()).toBeGreaterThanOrEqual(before + 50);
     const indexes = [...reader.records(0)].map(({ idx }) => idx);
     expect(indexes).toEqual(indexes.map((_, i) => i));
-    writer.kill('SIGKILL');
-    await once(writer, 'close');
+    writer.signal('SIGKILL');
+    await writer.ended;
   });
 });

@@ -10,7 +10,7 @@ import { temporaryFolder } from '../../support/temporary-folder.ts';
 const boot = JSON.stringify({ type: 'boot', version: '0.1.0', config: 'digest' });
 
 function openWriter(folder: string): LogWriter {
-  const { writer } = openLogWriter(prepareDataFolder(folder), ORIGIN, NOON);
+  const { writer } = openLogWriter(prepareDataFolder(folder), ORIGIN, { now: NOON, epochEveryMs: 60_000 });
   onTestFinished(() => writer.abandon());
   return writer;
 }

@@ -1,0 +1,71 @@
+import { createEpochCheck } from './audit-epochs.ts';
+import { createPairingCheck, type OpenIntent, type RequestCounts } from './audit-pairing.ts';
+import { createStrandCheck } from './audit-strands.ts';
+import { createFindingList, momentOf, type Report, type TimedFinding } from './finding.ts';
+import type { Hash } from './merkle.ts';
+import { RECORD_VERSION } from './record.ts';
+import { scanHeader, scanVersion } from './record-header.ts';
+
+/** What the heads of the records say: their places, strands, and which intent has which outcome. */
+export type RecordsCheck = {
+  add(idx: number, leaf: Hash, head: string): void;
+  finish(): RecordsChecked;
+};
+
+export type RecordsChecked = {
+  readonly found: readonly TimedFinding[];
+  readonly records: number;
+  readonly counts: RequestCounts;
+  readonly open: readonly OpenIntent[];
+};
+
+export function createRecordsCheck(): RecordsCheck {
+  const list = createFindingList();
+  const { report } = list;
+  const strands = createStrandCheck(report);
+  const pairing = createPairingCheck(report);
+  const epochs = createEpochCheck(report);
+  let records = 0;
+  let expected = 0;
+  return {
+    add(idx, leaf, head) {
+      list.moment = momentOf.gap(records);
+      if (idx !== expected) report('broken', expected, missing(expected, idx));
+      list.moment = momentOf.record(records);
+      const header = scanHeader(head);
+      if (header === undefined) {
+        reportUnreadable(idx, head, report);
+      } else {
+        if (header.idx !== idx) {
+          report('broken', idx, `record ${idx} says it is record ${header.idx}: it was moved or copied`);
+        }
+        strands.add(idx, leaf, header);
+        epochs.add({ header, leaf, head }, pairing.openCount());
+        pairing.add(idx, leaf, header);
+      }
+      records++;
+      expected = idx + 1;
+    },
+    finish: () => ({ found: list.found, records, counts: pairing.counts, open: pairing.open() }),
+  };
+}
+
+function missing(expected: number, found: number): string {
+  const last = found - 1;
+  return expected === last
+    ? `record ${expected} is missing`
+    : `records ${expected} to ${last} are missing or out of order`;
+}
+
+function reportUnreadable(idx: number, head: string, report: Report): void {
+  const version = scanVersion(head);
+  if (version !== undefined && version !== RECORD_VERSION) {
+    report(
+      'unclear',
+      idx,
+      `record ${idx} has format version ${version}, this verifier knows ${RECORD_VERSION}`,
+    );
+  } else {
+    report('broken', idx, `record ${idx} does not start like a record: its bytes were changed`);
+  }
+}

@@ -71,12 +71,25 @@ const SCHEME = /https?:\/\//i;
 const WWW = /\bwww\./i;
 const DOTTED = /\.\p{L}{2}/u;
 
-const IBAN = /\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{2,4}){3,9}\b/gi;
+/** Groups are told apart by their separators alone, so that there is one way to read a text. */
+const IBAN = /\b[A-Z]{2}\d{2}[A-Z0-9]{0,36}(?:[ -][A-Z0-9]{2,36}){0,9}\b/gi;
+const MAX_IBAN = 40;
 const DIGITS = /(?<![\w.:/-])\d(?:[ -]?\d){8,33}(?![\w:/-])/g;
 
 export function collectAccounts(found: Fragment[], text: string): void {
-  collect(found, 'account', text, IBAN);
+  collect(found, 'account', text, IBAN, shortened);
   collect(found, 'account', text, DIGITS);
+}
+
+/** Without the words behind it that make it longer than any account number. */
+function shortened(text: string): string {
+  let kept = text;
+  while (kept.length > MAX_IBAN) {
+    const last = Math.max(kept.lastIndexOf(' '), kept.lastIndexOf('-'));
+    if (last === -1) return '';
+    kept = kept.slice(0, last);
+  }
+  return kept;
 }
 
 /** Tells from the words of a text whether an account number may be in it, whole or in groups. */
@@ -98,10 +111,16 @@ export function createAccountWatch(): AccountWatch {
   };
 }
 
-function collect(found: Fragment[], kind: FragmentKind, text: string, pattern: RegExp): void {
+function collect(
+  found: Fragment[],
+  kind: FragmentKind,
+  text: string,
+  pattern: RegExp,
+  cut: (match: string) => string = (match) => match,
+): void {
   for (const [match] of text.matchAll(pattern)) {
     if (found.length >= MAX_FRAGMENTS) return;
-    const trimmed = match.replace(/[.!?*_~,;:]{1,8}$/, '');
+    const trimmed = cut(match).replace(/[.!?*_~,;:]{1,8}$/, '');
     if (trimmed !== '' && (kind !== 'account' || isAccount(trimmed))) found.push({ kind, text: trimmed });
   }
 }

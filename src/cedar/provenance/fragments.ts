@@ -22,22 +22,37 @@ export function fragmentsOf(text: string): Fragment[] {
   return found;
 }
 
+/** Fragments, and whether all of the text was looked at. */
+export type Fragments = { readonly found: readonly Fragment[]; readonly isWhole: boolean };
+
 /** Also those that are written in an encoding: percent-encoded, escaped, or a base64 or hex word. */
-export function fragmentsAlsoDecoded(text: string): Fragment[] {
+export function fragmentsAlsoDecoded(text: string): Fragments {
   const found = fragmentsOf(text);
-  for (const word of encodedWords(text)) {
-    for (const form of decodedForms(word)) found.push(...fragmentsOf(form));
+  const words = encodedWords(text);
+  let isWhole = text.length <= MAX_TEXT && found.length < MAX_FRAGMENTS && words.length <= MAX_WORDS;
+  let left = MAX_DECODED;
+  for (const word of words.slice(0, MAX_WORDS)) {
+    if (left <= 0) {
+      isWhole = false;
+      break;
+    }
+    for (const form of decodedForms(word)) {
+      left -= form.length;
+      found.push(...fragmentsOf(form));
+    }
   }
-  return found;
+  return { found, isWhole };
 }
 
 const ENCODED = /%[0-9a-f]{2}|\\u[0-9a-f]{4}|^[A-Za-z0-9+/_-]{12,}={0,2}$/i;
-const MAX_WORDS = 64;
+const MAX_WORDS = 2_000;
+/** Characters of decoded text that are looked at. */
+const MAX_DECODED = 128 * 1024;
 
 function encodedWords(text: string): string[] {
   if (!/%[0-9a-f]{2}|\\u|[A-Za-z0-9+/_-]{12}/i.test(text)) return [];
   const words = text.slice(0, MAX_TEXT).split(/[\s"'<>()]+/);
-  return words.filter((word) => word.length >= 6 && ENCODED.test(word)).slice(0, MAX_WORDS);
+  return words.filter((word) => word.length >= 6 && ENCODED.test(word));
 }
 
 const LINK = /\bwww\.\S+/giu;

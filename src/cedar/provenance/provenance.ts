@@ -75,6 +75,11 @@ export interface ProvenanceIndex {
   /** Before a permitted call goes out: what the tree writes can come back, and must not come back cleaner. */
   observeArguments(call: ObservedCall): void;
   observeResult(result: ObservedResult): void;
+  /**
+   * Some of what the tree has seen and written was not observed here. Results vouch for nothing from then on: the
+   * tree may read back what it wrote itself.
+   */
+  observeGap(): void;
   /** Where the key arguments and the content of a call come from. Changes nothing. */
   explain(args: JsonObject, annotations: ToolAnnotations): Explanation;
   /** How much it holds, and whether it had to leave something out since it began. */

@@ -1,5 +1,5 @@
 import type { Forbid } from '../../cedar/index.ts';
-import { type CallResult, type KnownRequest, refuse, resolveTarget } from '../call/index.ts';
+import { type CallResult, type KnownRequest, refuse, resolveTarget, wouldPermit } from '../call/index.ts';
 import type { Admitted } from '../mcp/index.ts';
 import type { StreamEvent } from '../upstream/index.ts';
 import type { AggregateDeps } from './deps.ts';
@@ -30,7 +30,7 @@ export async function toUpstream(
     return refuseByDecision(request, nobodyAsked(deps), false, deps);
   // What policy refuses opens nothing at the upstream: it is refused and recorded on the way of a call.
   const isAnswer = admitted.kind === 'response';
-  const isHopeless = !isAnswer && !(await wouldPermit(known, deps));
+  const isHopeless = !isAnswer && !(await mayPass(known, deps));
   const inner = await (isAnswer || isHopeless
     ? session.inner.get(upstream)
     : innerSession(known, upstream, session, deps));
@@ -75,18 +75,12 @@ async function carryOutIn(
 }
 
 /** Would policy let the request pass? It is decided again on its way; this opens no session for what is refused. */
-async function wouldPermit(
-  { caller, admitted, inbound }: KnownRequest,
-  deps: AggregateDeps,
-): Promise<boolean> {
-  const { upstreams, pdp, history, now } = deps.call;
-  const [name, port] = [...upstreams].find(([upstream]) => upstream === inbound.upstream) ?? [];
+async function mayPass({ caller, admitted, inbound }: KnownRequest, deps: AggregateDeps): Promise<boolean> {
+  const [name, port] = [...deps.call.upstreams].find(([upstream]) => upstream === inbound.upstream) ?? [];
   if (name === undefined || port === undefined) return false;
   const target = resolveTarget(name, admitted);
   if (!target.ok) return false;
-  const facts = await history.facts(caller.chain[0]);
-  const credential = port.credential.kind;
-  return pdp.decide({ caller, target: target.value, facts, credential, now: now() }).effect === 'permit';
+  return wouldPermit({ caller, inbound, target: target.value }, port.credential.kind, deps.call);
 }
 
 /**

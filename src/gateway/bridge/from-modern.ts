@@ -6,6 +6,7 @@ import {
   refuse,
   resolveTarget,
   type UpstreamPort,
+  wouldPermit,
 } from '../call/index.ts';
 import { checkParamHeaders } from '../mcp/index.ts';
 import { META, RPC_ERROR, rpcError } from '../upstream/index.ts';
@@ -40,7 +41,7 @@ export async function fromModern(
   const { params = {} } = asked;
   if (params['task'] !== undefined)
     return refuseUnbridged(request, 'params.task: tasks of 2025-11-25 do not map', deps);
-  if (!(await wouldPermit(request, port, deps))) return refuseHere(request, asked, deps);
+  if (await isHopeless(request, port, deps)) return refuseHere(request, asked, deps);
   if (params['requestState'] !== undefined || params['inputResponses'] !== undefined)
     return nextRound(request, asked, name, deps);
   const mismatch = paramMismatch(asked, name, deps);
@@ -62,16 +63,14 @@ export async function fromModern(
 }
 
 /** What policy refuses opens nothing at the upstream and goes on with no round. */
-async function wouldPermit(
-  { caller, admitted }: KnownRequest,
+async function isHopeless(
+  { caller, inbound, admitted }: KnownRequest,
   { upstream, credential }: UpstreamPort,
-  { call: { pdp, history, now } }: BridgeDeps,
+  { call }: BridgeDeps,
 ): Promise<boolean> {
   const target = resolveTarget(upstream.name, admitted);
-  if (!target.ok) return true; // for the way of the call to refuse, which knows how
-  const facts = await history.facts(caller.chain[0]);
-  const question = { caller, target: target.value, facts, credential: credential.kind, now: now() };
-  return pdp.decide(question).effect === 'permit';
+  if (!target.ok) return false; // for the way of the call to refuse, which knows how
+  return !(await wouldPermit({ caller, inbound, target: target.value }, credential.kind, call));
 }
 
 /** Decided and recorded on the way of a call. Where policy has changed its mind meanwhile, the client has to ask again. */

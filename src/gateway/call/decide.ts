@@ -2,6 +2,7 @@ import { isJsonObject } from '../../base/index.ts';
 import type { Decision, Explanation, Forbid, Target } from '../../cedar/index.ts';
 import type { Entrance } from '../../identity/index.ts';
 import type { CallDeps } from './deps.ts';
+import { explainArguments } from './observe.ts';
 import type { Call } from './resolve-call.ts';
 
 /**
@@ -43,6 +44,23 @@ export async function decide(
     return forbid('not_reviewed', 'the prompt is not, or no longer, as it was reviewed', revision);
   if (target.kind !== 'tool' || hasCall) return decision;
   return forbid('outside_envelope', 'the run has used up the calls it was granted', revision);
+}
+
+/**
+ * Would policy let a request pass that is not on its way yet? With all that `decide` will see, so that nothing is
+ * opened for what policy refuses, and nothing withheld from what it permits.
+ */
+export async function wouldPermit(
+  { caller, inbound, target }: Pick<Call, 'caller' | 'inbound' | 'target'>,
+  credential: string,
+  deps: Pick<CallDeps, 'history' | 'provenances' | 'catalogue' | 'log' | 'pdp' | 'now'>,
+): Promise<boolean> {
+  const facts = await deps.history.facts(caller.chain[0]);
+  const provenance = explainArguments({ caller, inbound, target }, inbound.agentGone, deps);
+  const question = { caller, target, facts, credential, now: deps.now() };
+  return (
+    deps.pdp.decide(provenance === undefined ? question : { ...question, provenance }).effect === 'permit'
+  );
 }
 
 /** The prompt that a request is about; an empty name, which no prompt has, when it does not say which. */

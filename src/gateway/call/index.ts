@@ -1,5 +1,6 @@
 export type { CallResult, Inbound, Refusal, RpcId } from './call.ts';
 export { type Collected, collectAnswer } from './collect-answer.ts';
+export { wouldPermit } from './decide.ts';
 export type { CallDeps, UpstreamPort } from './deps.ts';
 export { commitTo, toActor, toDecisionEntry, toEntry } from './entries.ts';
 export { secretsOf } from './forward.ts';

@@ -1,6 +1,6 @@
-import type { JsonObject } from '../../base/index.ts';
+import type { JsonObject, JsonValue } from '../../base/index.ts';
 import type { KeyArgument, ToolAnnotations } from '../annotations.ts';
-import { scalarsAt } from './arguments-at.ts';
+import { scalarsAt, scalarsOf } from './arguments-at.ts';
 import { decodedForms } from './decoded-forms.ts';
 import { addressKind, fragmentsAlsoDecoded } from './fragments.ts';
 import { levelOf, type ProvenanceLevel, type Rank, worse } from './level.ts';
@@ -28,10 +28,19 @@ type Found = { readonly rank: Rank; readonly entry?: Entry };
 
 const NOT_SEEN: Found = { rank: UNKNOWN };
 
-export function explain(args: JsonObject, annotations: ToolAnnotations, memory: Memory): Explanation {
+/** The path that answers to an upstream's questions have in an explanation. */
+export const ANSWERS = 'inputResponses';
+
+export function explain(
+  args: JsonObject,
+  annotations: ToolAnnotations,
+  memory: Memory,
+  answers?: JsonValue,
+): Explanation {
   const keys = annotations.keyArguments.map((key) => explainKey(key, args, memory));
   const content = annotations.contentArguments.map((path) => explainContent(path, args, memory));
-  const all = [...keys, ...content];
+  const answered = answers === undefined ? [] : [explainAnswers(answers, memory)];
+  const all = [...keys, ...content, ...answered];
   return { facts: factsOf(all), arguments: all };
 }
 
@@ -41,6 +50,18 @@ function explainKey({ path, kind }: KeyArgument, args: JsonObject, memory: Memor
   const found = values.flatMap((value) => elementsOf(value, kind).map((element) => find(element, memory)));
   if (!isWhole) found.push(NOT_SEEN);
   return { path, kind, ...sum(found, memory) };
+}
+
+/** An upstream may ask whom to send it to: what is answered reaches as far as an argument. */
+function explainAnswers(answers: JsonValue, memory: Memory): ArgumentProvenance {
+  const { values, isWhole } = scalarsOf({ answers });
+  const found = isWhole ? [] : [NOT_SEEN];
+  for (const value of values) {
+    const fragments = fragmentsAlsoDecoded(value);
+    if (!fragments.isWhole) found.push(NOT_SEEN);
+    for (const { text } of fragments.found) found.push(findAddress(text, memory));
+  }
+  return { path: ANSWERS, kind: 'address', ...sum(found, memory) };
 }
 
 function explainContent(path: string, args: JsonObject, memory: Memory): ArgumentProvenance {

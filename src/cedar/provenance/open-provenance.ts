@@ -46,7 +46,7 @@ export function openProvenance({ secret, limits = DEFAULT_LIMITS }: ProvenanceOp
       index.seal();
       memory.mayPointAtAnything = true;
     },
-    explain: (args, annotations) => explain(args, annotations, memory),
+    explain: (args, annotations, answers) => explain(args, annotations, memory, answers),
     get size() {
       return index.size;
     },

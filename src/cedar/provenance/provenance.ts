@@ -80,8 +80,11 @@ export interface ProvenanceIndex {
    * tree may read back what it wrote itself.
    */
   observeGap(): void;
-  /** Where the key arguments and the content of a call come from. Changes nothing. */
-  explain(args: JsonObject, annotations: ToolAnnotations): Explanation;
+  /**
+   * Where the key arguments and the content of a call come from. Changes nothing. Addresses, links and account numbers
+   * in `answers`, the answers to an upstream's questions, count as addresses.
+   */
+  explain(args: JsonObject, annotations: ToolAnnotations, answers?: JsonValue): Explanation;
   /** How much it holds, and whether it had to leave something out since it began. */
   readonly size: { readonly values: number; readonly bytes: number; readonly isTruncated: boolean };
 }

@@ -24,9 +24,12 @@ export function explainArguments(
   deps: ObserveDeps,
 ): Explanation | undefined {
   const observed = observedCall(call, deps);
-  if (call.target.kind !== 'tool' || observed === undefined || signal.aborted) return undefined;
+  const { target } = call;
+  if (target.kind !== 'tool' || observed === undefined || signal.aborted) return undefined;
   return carefully(call, deps, () =>
-    deps.provenances.of(call.caller.chain)?.explain(observed.args, observed.annotations),
+    deps.provenances
+      .of(call.caller.chain)
+      ?.explain(target.args, observed.annotations, target.beside?.['inputResponses']),
   );
 }
 
@@ -71,7 +74,9 @@ export function observeBeside(
 function observedCall({ target, inbound }: Asked, { catalogue }: ObserveDeps): ObservedCall | undefined {
   if (target.kind === 'tool') {
     const pin = catalogue.tools(target.upstream).get(target.tool);
-    return pin && { call: inbound.call, annotations: pin.annotations, args: target.args };
+    const { args, beside } = target;
+    const sent = beside === undefined ? args : { ...args, beside };
+    return pin && { call: inbound.call, annotations: pin.annotations, args: sent };
   }
   if (isWordless(target.method)) return undefined;
   return { call: inbound.call, annotations: SOMEBODY, args: target.params };

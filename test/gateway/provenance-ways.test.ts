@@ -20,6 +20,13 @@ const POLICIES = [
   ...['10-permits', '20-intent', '30-values'].map((name) => pack(`provenance/${name}.cedar`)),
 ].join('\n');
 
+const AGENT = {
+  name: 'lab-agent',
+  owner: { kind: 'team', name: 'lab', contact: 'lab@lab.example' },
+  purposes: ['test'],
+  tools: ['desk/*', 'vault/*'],
+  capabilities: ['send-message'],
+};
 const EVIL = 'mallory@evil.example';
 const TEXT = { type: 'string' };
 
@@ -58,6 +65,7 @@ beforeAll(async () => {
         changingUpstream(vault, 'vault', { labels: ['secret'] }),
       ],
       policies: POLICIES,
+      more: { agents: [AGENT] },
     }),
   );
 }, 30_000);

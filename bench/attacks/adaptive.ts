@@ -117,7 +117,7 @@ function editRecords(
   literals: readonly string[],
   edit: (record: JsonObject) => JsonObject,
 ): string {
-  const [part] = readResult({ content: [{ type: 'text', text: result }] });
+  const [part] = readResult({ content: [{ type: 'text', text: result }] }).parts;
   if (part?.kind !== 'fields') return withHeader(result, literals);
   const { value } = part;
   const change = (item: JsonValue) =>
@@ -163,7 +163,7 @@ function into(record: JsonObject, literals: readonly string[], fields: readonly 
 
 /** One more record, sent by the attacker from his own address; the injection points at it. */
 function addRecord(result: string, literals: readonly string[]): string {
-  const [part] = readResult({ content: [{ type: 'text', text: result }] });
+  const [part] = readResult({ content: [{ type: 'text', text: result }] }).parts;
   if (part?.kind !== 'fields') return withHeader(result, literals);
   const records = (Array.isArray(part.value) ? part.value : [part.value]) as readonly JsonValue[];
   const blanked = records.map((item) =>

@@ -1,7 +1,7 @@
 import { isJsonObject, type JsonObject } from '../base/index.ts';
 import { TOOL_WORDS } from '../identity/index.ts';
 import type { ToolAnnotations } from './annotations.ts';
-import { argumentRoles } from './argument-roles.ts';
+import { type ArgumentRoles, argumentRoles } from './argument-roles.ts';
 import {
   EXTERNAL_WORDS,
   OUTSIDE_WORDS,
@@ -21,8 +21,9 @@ type Hint = 'readOnlyHint' | 'destructiveHint' | 'openWorldHint';
  */
 export function deriveAnnotations(definition: JsonObject): ToolAnnotations {
   const words = wordsOf(typeof definition['name'] === 'string' ? definition['name'] : '');
-  const { keyArguments, contentArguments, hasUrl } = argumentRoles(definition['inputSchema']);
-  const effect = effectOf(words, definition, hasUrl);
+  const roles = argumentRoles(definition['inputSchema']);
+  const { keyArguments, contentArguments } = roles;
+  const effect = effectOf(words, definition, roles);
   const addresses = keyArguments.some(({ kind }) => kind === 'address');
   const capability = capabilityOf(words, effect);
   return {
@@ -44,14 +45,14 @@ function hintOf(definition: JsonObject, hint: Hint): unknown {
 function effectOf(
   words: readonly string[],
   definition: JsonObject,
-  hasUrl: boolean,
+  { hasUrl, keyArguments }: ArgumentRoles,
 ): ToolAnnotations['effect'] {
+  const addresses = keyArguments.some(({ kind }) => kind === 'address');
   const saysWrite =
     hintOf(definition, 'readOnlyHint') === false || hintOf(definition, 'destructiveHint') === true;
   const verb = words.find((word) => READ_VERBS.has(word) || WRITE_VERBS.has(word));
   const isReadByName = verb !== undefined && READ_VERBS.has(verb) && !leadsToWrite(words, verb);
-  const isReadByHint =
-    hintOf(definition, 'readOnlyHint') === true && !words.some((word) => WRITE_VERBS.has(word));
+  const isReadByHint = hintOf(definition, 'readOnlyHint') === true && !words.some(reachesOut) && !addresses;
   if (saysWrite || beginsWithWrite(definition) || !(isReadByName || isReadByHint)) return 'write';
   return hasUrl || words.some((word) => OUTSIDE_WORDS.has(word)) ? 'egressRead' : 'read';
 }
@@ -72,13 +73,32 @@ const CHANGES: ReadonlySet<string> = new Set(
   ),
 );
 
-/** `get_or_create`, `find_and_replace`: a second verb that writes. */
+/** A hint does not make harmless what is called like something that reaches others. */
+const reachesOut = (word: string): boolean => WRITE_VERBS.has(word) || EXTERNAL_WORDS.has(word);
+
+/** `get_or_create`, `find_and_replace`, `list_add_member`: a second verb that writes. */
 function leadsToWrite(words: readonly string[], verb: string): boolean {
   const at = words.indexOf(verb);
-  return words.some(
-    (word, i) => i > at && WRITE_VERBS.has(word) && ['or', 'and', 'then'].includes(words[i - 1] ?? ''),
-  );
+  return words.some((word, i) => {
+    if (i <= at || !WRITE_VERBS.has(word)) return false;
+    return ['or', 'and', 'then'].includes(words[i - 1] ?? '') || (NOUNS.has(verb) && AFTER_NOUNS.has(word));
+  });
 }
+
+/** Verbs that are hardly anything else. */
+const AFTER_NOUNS: ReadonlySet<string> = new Set([
+  ...CHANGES,
+  ...'add set put patch insert upsert move rename drop purge clear reset enable disable exec eval approve reject invite replace apply submit'.split(
+    ' ',
+  ),
+]);
+
+/** Verbs that are nouns in names such as `status_update`. */
+const NOUNS: ReadonlySet<string> = new Set(
+  'list status info diff stat count check query preview search load tail head dir cat browse summary'.split(
+    ' ',
+  ),
+);
 
 function sinkOf(
   words: readonly string[],

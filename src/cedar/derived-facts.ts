@@ -29,7 +29,10 @@ const PATH_WORDS = new Set(
 );
 const LOOKS_LIKE_PATH = /^(?:[/~]|\.{1,2}[/\\]|file:|[A-Za-z]:\\)/;
 const LINK = /\b(?:https?|ftp|wss?):[/\\]{1,2}[^\s<>"'`)\]]+/gi;
+const PART = /[^\s,;]+/g;
 const MAX_FACTS = 256;
+/** More are not read, one by one, out of the arguments of a call. */
+const MAX_HOSTS = 1_024;
 const MAX_LENGTH = 1_024;
 
 export function derivedFacts(args: JsonObject, annotations: ToolAnnotations): DerivedFacts {
@@ -37,6 +40,15 @@ export function derivedFacts(args: JsonObject, annotations: ToolAnnotations): De
   const hosts: (string | undefined)[] = [];
   const addresses: string[] = [];
   let isCut = false;
+  const addHosts = (names: Iterable<string>): void => {
+    for (const name of names) {
+      if (hosts.length >= MAX_HOSTS) {
+        isCut = true;
+        return;
+      }
+      hosts.push(hostOf(name));
+    }
+  };
   const texts = (path: string): readonly string[] => {
     const found = valuesAt(args, path);
     isCut ||= found.isCut;
@@ -47,17 +59,21 @@ export function derivedFacts(args: JsonObject, annotations: ToolAnnotations): De
     for (const text of texts(path)) {
       if (kind === 'address') {
         addresses.push(text.trim().toLowerCase());
-        for (const part of text.split(/[\s,;]+/)) hosts.push(hostOf(part));
+        addHosts(eachMatch(text, PART));
       } else if (isPath || LOOKS_LIKE_PATH.test(text)) paths.push(pathOf(text));
     }
   }
   for (const path of annotations.contentArguments) {
     for (const text of texts(path)) {
-      for (const [link] of text.matchAll(LINK)) hosts.push(hostOf(link));
+      addHosts(eachMatch(text, LINK));
       if (LOOKS_LIKE_PATH.test(text) && !text.includes('\n')) paths.push(pathOf(text));
     }
   }
   return collect(paths, hosts, addresses, isCut, args);
+}
+
+function* eachMatch(text: string, pattern: RegExp): Iterable<string> {
+  for (const [match] of text.matchAll(pattern)) yield match;
 }
 
 /** Also undefined for what is too long to show. */

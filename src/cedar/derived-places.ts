@@ -3,9 +3,14 @@ const SCHEME = /^[a-z][a-z0-9+.-]*:/i;
 /** What stands for a host that nobody can read; it is in no domain. */
 export const UNREADABLE_HOST = '(unreadable)';
 
+/** A URL, or a mail address with a host (RFC 1035 §2.3.4: 255 octets), that is longer is none. */
+const MAX_PLACE = 4_096;
+const MAX_HOST = 255;
+
 /** The host that a text names as URL, mail address or host name, as a browser would read it. */
 export function hostOf(text: string): string | undefined {
   const value = text.trim();
+  if (value.length > MAX_PLACE) return UNREADABLE_HOST;
   if (SCHEME.test(value) && !HOST_TEXT.test(value)) return hostOfUrl(value);
   if (/^[/\\]{2}/.test(value)) return hostOfUrl(`https:${value}`);
   const at = value.lastIndexOf('@');
@@ -17,6 +22,7 @@ function hostOfUrl(text: string): string | undefined {
   if (!URL.canParse(text)) return UNREADABLE_HOST;
   const { protocol, hostname, pathname } = new URL(text);
   if (protocol === 'mailto:') return hostOf(pathname);
+  if (hostname.length > MAX_HOST) return UNREADABLE_HOST;
   return hostname === '' ? undefined : hostname.replace(/\.$/, '').toLowerCase();
 }
 
@@ -52,5 +58,8 @@ export function foldersOf(path: string): readonly string[] {
 /** What is in all of some lists. */
 export function inAll(lists: readonly (readonly string[])[]): readonly string[] {
   const [first = [], ...rest] = lists;
-  return first.filter((item) => rest.every((list) => list.includes(item)));
+  return rest.reduce<readonly string[]>((common, list) => {
+    const here = new Set(list);
+    return common.filter((item) => here.has(item));
+  }, first);
 }

@@ -11,6 +11,8 @@ export type Target =
       readonly upstream: UpstreamName;
       readonly tool: string;
       readonly args: JsonObject;
+      /** What else of the request acts (`askedFor`): answers to questions, their state, a task. Absent when empty. */
+      readonly beside?: JsonObject;
     }
   | {
       readonly kind: 'method';

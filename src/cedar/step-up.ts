@@ -3,6 +3,7 @@ import { callHashOf } from './call-hash.ts';
 import type { AskedValue, Decision, Forbid, Permit } from './decision.ts';
 import { refuse } from './interpret.ts';
 import type { Approval, AuthorizationRequest } from './pdp.ts';
+import { ANSWERS } from './provenance/index.ts';
 
 /** Who approves in the question whether an approval would help. */
 const SOMEBODY = '(approver)';
@@ -65,7 +66,7 @@ function askedValues({ target, provenance }: AuthorizationRequest): readonly Ask
   return provenance.arguments.slice(0, MAX_VALUES).map(({ path, kind, level, sources }) => ({
     path,
     kind,
-    value: valueAt(target.args, path),
+    value: path === ANSWERS ? (target.beside?.[ANSWERS] ?? null) : valueAt(target.args, path),
     provenance: level,
     sources,
   }));

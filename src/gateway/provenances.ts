@@ -5,7 +5,8 @@ import type { Chain, Run } from '../identity/index.ts';
 
 /**
  * What each delegation tree has seen, in the memory of this process: gone when the tree ends, and after a restart.
- * What nobody has seen is `unknown`, which is the most cautious thing there is to say.
+ * What nobody has seen is `unknown`, which is the most cautious thing there is to say, and of a tree that began
+ * elsewhere no result vouches: it may read back what it wrote.
  */
 export type Provenances = {
   /** A run begins. Only the task of a root run vouches for anything: a child's was written by its parent. */
@@ -46,13 +47,20 @@ export function createProvenances({ newIndex, constants, principalOf, log }: Pro
     return index;
   }
 
+  /** A tree from before this process started, or of another gateway: what it read and wrote there is not known. */
+  function resume(root: Run): ProvenanceIndex | undefined {
+    const index = begin(root, undefined);
+    index?.observeGap();
+    return index;
+  }
+
   return {
     open(run, task) {
       if (run.id === run.root) begin(run, task);
     },
     of(chain) {
       const root = chain[chain.length - 1] ?? chain[0];
-      return trees.get(root.id) ?? begin(root, undefined);
+      return trees.get(root.id) ?? resume(root);
     },
     find: (run) => trees.get(run.root),
     close(runs) {

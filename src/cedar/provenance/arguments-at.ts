@@ -1,4 +1,5 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '../../base/index.ts';
+import { isData } from './leaves.ts';
 
 const MAX_VALUES = 1_000;
 const MAX_DEPTH = 32;
@@ -8,7 +9,8 @@ export type Scalars = { readonly values: string[]; isWhole: boolean };
 
 /**
  * What stands at a dotted path of the arguments: all of its strings and numbers. Lists are gone through. A scalar
- * that stands where the path goes on is taken too: an upstream may read JSON from a string.
+ * that stands where the path goes on is taken too: an upstream may read JSON from a string. So are keys that no
+ * program gives a field: `{"emma@example.com": true}`.
  */
 export function scalarsAt(args: JsonObject, path: string): Scalars {
   const found: Scalars = { values: [], isWhole: true };
@@ -16,7 +18,7 @@ export function scalarsAt(args: JsonObject, path: string): Scalars {
   return found;
 }
 
-/** All strings and numbers of the arguments. */
+/** All strings and numbers of the arguments, and the keys that are values themselves. */
 export function scalarsOf(args: JsonObject): Scalars {
   const found: Scalars = { values: [], isWhole: true };
   visit(args, [], found, 0);
@@ -39,7 +41,8 @@ function visit(value: JsonValue | undefined, path: readonly string[], found: Sca
 function visitMembers(record: JsonObject, path: readonly string[], found: Scalars, depth: number): void {
   if (path.length === 0) {
     for (const [key, member] of Object.entries(record)) {
-      if (!KINDS.has(key.toLowerCase())) visit(member, path, found, depth + 1);
+      if (isData(key)) visit(key, path, found, depth + 1);
+      if (!isKind(key, member)) visit(member, path, found, depth + 1);
     }
     return;
   }
@@ -49,5 +52,9 @@ function visitMembers(record: JsonObject, path: readonly string[], found: Scalar
   if (rest.length > 0 && Object.hasOwn(record, whole)) visit(record[whole], [], found, depth + 1);
 }
 
-/** Members of an object that choose among a few words of the tool's: no name of anything. */
+/** A member that chooses among a few words of the tool's: no name of anything. */
+function isKind(key: string, value: JsonValue): boolean {
+  return KINDS.has(key.toLowerCase()) && typeof value === 'string' && /^[a-z_-]{1,24}$/i.test(value);
+}
+
 const KINDS = new Set(['type', 'kind']);

@@ -1,6 +1,6 @@
-import type { JsonObject } from '../../base/index.ts';
+import type { JsonObject, JsonValue } from '../../base/index.ts';
 import type { KeyArgument, ToolAnnotations } from '../annotations.ts';
-import { scalarsAt } from './arguments-at.ts';
+import { scalarsAt, scalarsOf } from './arguments-at.ts';
 import { decodedForms } from './decoded-forms.ts';
 import { addressKind, fragmentsAlsoDecoded } from './fragments.ts';
 import { levelOf, type ProvenanceLevel, type Rank, worse } from './level.ts';
@@ -18,7 +18,7 @@ import {
 } from './memory.ts';
 import { isCommon, normalForm } from './normal-form.ts';
 import type { ArgumentProvenance, Explanation, ProvenanceFacts, Source } from './provenance.ts';
-import { linesOf, MAX_VALUE, strongWords } from './text-pieces.ts';
+import { hasMoreLines, linesOf, MAX_VALUE, strongWords } from './text-pieces.ts';
 import type { Entry } from './value-index.ts';
 
 const MAX_SOURCES = 8;
@@ -28,10 +28,19 @@ type Found = { readonly rank: Rank; readonly entry?: Entry };
 
 const NOT_SEEN: Found = { rank: UNKNOWN };
 
-export function explain(args: JsonObject, annotations: ToolAnnotations, memory: Memory): Explanation {
+/** The path that answers to an upstream's questions have in an explanation. */
+export const ANSWERS = 'inputResponses';
+
+export function explain(
+  args: JsonObject,
+  annotations: ToolAnnotations,
+  memory: Memory,
+  answers?: JsonValue,
+): Explanation {
   const keys = annotations.keyArguments.map((key) => explainKey(key, args, memory));
   const content = annotations.contentArguments.map((path) => explainContent(path, args, memory));
-  const all = [...keys, ...content];
+  const answered = answers === undefined ? [] : [explainAnswers(answers, memory)];
+  const all = [...keys, ...content, ...answered];
   return { facts: factsOf(all), arguments: all };
 }
 
@@ -43,31 +52,62 @@ function explainKey({ path, kind }: KeyArgument, args: JsonObject, memory: Memor
   return { path, kind, ...sum(found, memory) };
 }
 
+/** An upstream may ask whom to send it to: what is answered reaches as far as an argument. */
+function explainAnswers(answers: JsonValue, memory: Memory): ArgumentProvenance {
+  const { values, isWhole } = scalarsOf({ answers });
+  const found = isWhole ? [] : [NOT_SEEN];
+  for (const value of values) {
+    const fragments = fragmentsAlsoDecoded(value);
+    if (!fragments.isWhole) found.push(NOT_SEEN);
+    for (const { text } of fragments.found) found.push(findAddress(text, memory));
+  }
+  return { path: ANSWERS, kind: 'address', ...sum(found, memory) };
+}
+
 function explainContent(path: string, args: JsonObject, memory: Memory): ArgumentProvenance {
   const { values, isWhole } = scalarsAt(args, path);
   const found = isWhole ? [] : [NOT_SEEN];
   const passages: Found[] = [];
   for (const value of values) {
-    for (const { text } of fragmentsAlsoDecoded(value)) found.push(findWhole(text, memory));
+    const fragments = fragmentsAlsoDecoded(value);
+    for (const { text } of fragments.found) found.push(findWhole(text, memory));
+    if (!fragments.isWhole) found.push(NOT_SEEN);
     passages.push(...findPassages(value, memory));
   }
-  const labels = labelsOf(passages, memory);
+  const labels = isWhole ? labelsOf(passages, memory) : memory.labels.all();
   const content = sum(found, memory);
   return { path, kind: 'content', ...content, labels: [...new Set([...content.labels, ...labels])].sort() };
 }
 
-const MAX_PASSAGES = 400;
+const MAX_PASSAGES = 8_000;
 
-/** Whole values, lines and unmistakable words that were seen before: they bring their labels. */
-function findPassages(value: string, { index }: Memory): Found[] {
+/**
+ * Whole values, lines and unmistakable words that were seen before: they bring their labels. A text with more of them
+ * than are looked up brings all labels there are: what stands behind the last one may be what must not leave.
+ */
+function findPassages(value: string, { index, labels }: Memory): Found[] {
   const forms = new Set(value.length <= MAX_VALUE ? [value] : []);
   for (const line of linesOf(value)) forms.add(line);
-  for (const word of strongWords(value)) forms.add(word);
-  return [...forms].slice(0, MAX_PASSAGES).flatMap((form) => {
+  const words = strongWords(value);
+  for (const word of words.found) forms.add(word);
+  const isWhole = words.isWhole && forms.size <= MAX_PASSAGES && !hasMoreLines(value);
+  const found: Found[] = isWhole ? [] : [{ rank: UNKNOWN, entry: withLabels(labels.numberOf(labels.all())) }];
+  for (const form of [...forms].slice(0, MAX_PASSAGES)) {
     const entry = index.find(normalForm(form));
-    return entry === undefined ? [] : [{ rank: entry.rank, entry }];
-  });
+    if (entry !== undefined) found.push({ rank: entry.rank, entry });
+  }
+  return found;
 }
+
+const withLabels = (labels: number): Entry => ({
+  rank: UNKNOWN,
+  idRank: UNKNOWN,
+  cap: 0,
+  call: 0,
+  field: 0,
+  labels,
+  isMentioned: false,
+});
 
 /** One string may list several: `a@example.com, Bob <b@example.com>`. */
 function elementsOf(value: string, kind: KeyArgument['kind']): string[] {
@@ -106,7 +146,8 @@ function findIdentifier(value: string, memory: Memory): Found {
   const { entry } = found;
   if (entry === undefined || found.rank !== entry.rank) return found;
   const rank = isCommon(normalForm(value)) ? entry.idRank : Math.min(entry.rank, entry.idRank);
-  const isPointedAt = entry.isMentioned && (rank === SYSTEM_FIELD || rank === OWN_RESULT);
+  const mayBeMeant = entry.isMentioned || memory.mayPointAtAnything;
+  const isPointedAt = mayBeMeant && (rank === SYSTEM_FIELD || rank === OWN_RESULT);
   return { entry, rank: isPointedAt ? TEXT : rank };
 }
 

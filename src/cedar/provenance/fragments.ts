@@ -22,22 +22,37 @@ export function fragmentsOf(text: string): Fragment[] {
   return found;
 }
 
+/** Fragments, and whether all of the text was looked at. */
+export type Fragments = { readonly found: readonly Fragment[]; readonly isWhole: boolean };
+
 /** Also those that are written in an encoding: percent-encoded, escaped, or a base64 or hex word. */
-export function fragmentsAlsoDecoded(text: string): Fragment[] {
+export function fragmentsAlsoDecoded(text: string): Fragments {
   const found = fragmentsOf(text);
-  for (const word of encodedWords(text)) {
-    for (const form of decodedForms(word)) found.push(...fragmentsOf(form));
+  const words = encodedWords(text);
+  let isWhole = text.length <= MAX_TEXT && found.length < MAX_FRAGMENTS && words.length <= MAX_WORDS;
+  let left = MAX_DECODED;
+  for (const word of words.slice(0, MAX_WORDS)) {
+    if (left <= 0) {
+      isWhole = false;
+      break;
+    }
+    for (const form of decodedForms(word)) {
+      left -= form.length;
+      found.push(...fragmentsOf(form));
+    }
   }
-  return found;
+  return { found, isWhole };
 }
 
 const ENCODED = /%[0-9a-f]{2}|\\u[0-9a-f]{4}|^[A-Za-z0-9+/_-]{12,}={0,2}$/i;
-const MAX_WORDS = 64;
+const MAX_WORDS = 2_000;
+/** Characters of decoded text that are looked at. */
+const MAX_DECODED = 128 * 1024;
 
 function encodedWords(text: string): string[] {
   if (!/%[0-9a-f]{2}|\\u|[A-Za-z0-9+/_-]{12}/i.test(text)) return [];
   const words = text.slice(0, MAX_TEXT).split(/[\s"'<>()]+/);
-  return words.filter((word) => word.length >= 6 && ENCODED.test(word)).slice(0, MAX_WORDS);
+  return words.filter((word) => word.length >= 6 && ENCODED.test(word));
 }
 
 const LINK = /\bwww\.\S+/giu;
@@ -71,12 +86,25 @@ const SCHEME = /https?:\/\//i;
 const WWW = /\bwww\./i;
 const DOTTED = /\.\p{L}{2}/u;
 
-const IBAN = /\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{2,4}){3,9}\b/gi;
+/** Groups are told apart by their separators alone, so that there is one way to read a text. */
+const IBAN = /\b[A-Z]{2}\d{2}[A-Z0-9]{0,36}(?:[ -][A-Z0-9]{2,36}){0,9}\b/gi;
+const MAX_IBAN = 40;
 const DIGITS = /(?<![\w.:/-])\d(?:[ -]?\d){8,33}(?![\w:/-])/g;
 
 export function collectAccounts(found: Fragment[], text: string): void {
-  collect(found, 'account', text, IBAN);
+  collect(found, 'account', text, IBAN, shortened);
   collect(found, 'account', text, DIGITS);
+}
+
+/** Without the words behind it that make it longer than any account number. */
+function shortened(text: string): string {
+  let kept = text;
+  while (kept.length > MAX_IBAN) {
+    const last = Math.max(kept.lastIndexOf(' '), kept.lastIndexOf('-'));
+    if (last === -1) return '';
+    kept = kept.slice(0, last);
+  }
+  return kept;
 }
 
 /** Tells from the words of a text whether an account number may be in it, whole or in groups. */
@@ -98,10 +126,16 @@ export function createAccountWatch(): AccountWatch {
   };
 }
 
-function collect(found: Fragment[], kind: FragmentKind, text: string, pattern: RegExp): void {
+function collect(
+  found: Fragment[],
+  kind: FragmentKind,
+  text: string,
+  pattern: RegExp,
+  cut: (match: string) => string = (match) => match,
+): void {
   for (const [match] of text.matchAll(pattern)) {
     if (found.length >= MAX_FRAGMENTS) return;
-    const trimmed = match.replace(/[.!?*_~,;:]{1,8}$/, '');
+    const trimmed = cut(match).replace(/[.!?*_~,;:]{1,8}$/, '');
     if (trimmed !== '' && (kind !== 'account' || isAccount(trimmed))) found.push({ kind, text: trimmed });
   }
 }

@@ -1,3 +1,4 @@
+export { ANSWERS } from './explain.ts';
 export { LEVELS, type ProvenanceLevel } from './level.ts';
 export { createProvenanceSecret, openProvenance, type ProvenanceOptions } from './open-provenance.ts';
 export type {

@@ -87,7 +87,7 @@ const isPartly = (list: JsonArray, test: (value: JsonValue) => boolean): boolean
   list.some(test) && !list.every(test);
 
 /** No name that a program gives a field. */
-function isData(key: string): boolean {
+export function isData(key: string): boolean {
   return !/^[A-Za-z_$][A-Za-z0-9_$-]{0,63}$/.test(key) && !/^[A-Za-z][A-Za-z ]{0,31}$/.test(key);
 }
 

@@ -14,6 +14,8 @@ export type Memory = {
   readonly spelledOut: Set<FragmentKind>;
   /** The request speaks of people by their part in something: participants, sender, whoever is to be answered. */
   speaksOfPeople: boolean;
+  /** Text of third parties was longer than what is looked at: nobody knows which records it points at. */
+  mayPointAtAnything: boolean;
 };
 
 export const REQUEST: Rank = rankOf('request');

@@ -12,7 +12,10 @@ export function observeArguments({ args, annotations }: ObservedCall, { index }:
   const { values, isWhole } = scalarsOf(args);
   if (!isWhole) index.seal();
   for (const value of values) {
-    for (const normal of writtenForms(value)) capAtPresent(normal, index);
+    const { pieces, isWhole: isRead } = piecesOf(value);
+    if (!isRead) index.seal();
+    if (value.length <= MAX_VALUE) pieces.add(value);
+    for (const piece of pieces) capAtPresent(normalForm(piece), index);
   }
   if (annotations.effect !== 'write') return;
   const isAddress = new Set(
@@ -27,9 +30,4 @@ export function observeArguments({ args, annotations }: ObservedCall, { index }:
 function capAtPresent(normal: string, index: ValueIndex): void {
   const rank = index.find(normal)?.rank ?? UNKNOWN;
   if (rank > OWN_RESULT) index.cap(normal, rank);
-}
-
-function writtenForms(value: string): Set<string> {
-  const whole = value.length <= MAX_VALUE ? [value] : [];
-  return new Set([...whole, ...piecesOf(value)].map(normalForm));
 }

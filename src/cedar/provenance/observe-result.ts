@@ -26,10 +26,13 @@ import type { ValueIndex } from './value-index.ts';
 /** Puts everything that came back into the index. What could not be looked at stays unknown. */
 export function observeResult(observed: ObservedResult, memory: Memory): void {
   const reader = createReader(observed, memory);
-  for (const part of readResult(observed.result)) {
+  const { parts, isWhole } = readResult(observed.result);
+  let isRead = isWhole;
+  for (const part of parts) {
     if (part.kind === 'text') reader.readText(part.text);
-    else walkLeaves(part.value, reader.source, reader);
+    else if (!walkLeaves(part.value, reader.source, reader)) isRead = false;
   }
+  if (!isRead && observed.annotations.resultTrust !== 'own') memory.mayPointAtAnything = true;
 }
 
 function createReader({ call, annotations, args, labels }: ObservedResult, memory: Memory) {
@@ -50,7 +53,7 @@ function createReader({ call, annotations, args, labels }: ObservedResult, memor
     noted.set(text, as);
     const normal = normalForm(text);
     const cap = index.isSealed ? TEXT : (echoes.get(normal) ?? 0);
-    index.add(normal, {
+    const isNoted = index.add(normal, {
       rank: Math.max(rank, cap),
       idRank: Math.max(idRank, cap),
       call: callNumber,
@@ -58,11 +61,14 @@ function createReader({ call, annotations, args, labels }: ObservedResult, memor
       labels: labelNumber,
       isMentioned,
     });
+    if (isMentioned && !isNoted) memory.mayPointAtAnything = true;
   }
 
   function noteText(text: string, rank: Rank, field: number): void {
     const isMentioned = !isOwn;
-    for (const piece of piecesOf(text)) note(piece, rank, rank, field, isMentioned);
+    const { pieces, isWhole } = piecesOf(text);
+    if (isMentioned && !isWhole) memory.mayPointAtAnything = true;
+    for (const piece of pieces) note(piece, rank, rank, field, isMentioned);
   }
 
   function rankOfLeaf({ text, role, record, isOdd }: Leaf): Rank {

@@ -34,6 +34,7 @@ export function openProvenance({ secret, limits = DEFAULT_LIMITS }: ProvenanceOp
     fields: createInterned(MAX_FIELDS),
     spelledOut: new Set(),
     speaksOfPeople: false,
+    mayPointAtAnything: false,
   };
   return {
     observeIntent: (intent) => observeIntent(intent, memory),
@@ -41,7 +42,11 @@ export function openProvenance({ secret, limits = DEFAULT_LIMITS }: ProvenanceOp
     observeConstants: (values) => observeConstants(values, memory),
     observeArguments: (call) => observeArguments(call, memory),
     observeResult: (result) => observeResult(result, memory),
-    explain: (args, annotations) => explain(args, annotations, memory),
+    observeGap() {
+      index.seal();
+      memory.mayPointAtAnything = true;
+    },
+    explain: (args, annotations, answers) => explain(args, annotations, memory, answers),
     get size() {
       return index.size;
     },

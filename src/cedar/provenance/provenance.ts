@@ -75,8 +75,16 @@ export interface ProvenanceIndex {
   /** Before a permitted call goes out: what the tree writes can come back, and must not come back cleaner. */
   observeArguments(call: ObservedCall): void;
   observeResult(result: ObservedResult): void;
-  /** Where the key arguments and the content of a call come from. Changes nothing. */
-  explain(args: JsonObject, annotations: ToolAnnotations): Explanation;
+  /**
+   * Some of what the tree has seen and written was not observed here. Results vouch for nothing from then on: the
+   * tree may read back what it wrote itself.
+   */
+  observeGap(): void;
+  /**
+   * Where the key arguments and the content of a call come from. Changes nothing. Addresses, links and account numbers
+   * in `answers`, the answers to an upstream's questions, count as addresses.
+   */
+  explain(args: JsonObject, annotations: ToolAnnotations, answers?: JsonValue): Explanation;
   /** How much it holds, and whether it had to leave something out since it began. */
   readonly size: { readonly values: number; readonly bytes: number; readonly isTruncated: boolean };
 }

@@ -9,21 +9,35 @@ export type ResultPart =
 const MAX_TEXT = 1024 * 1024;
 const MAX_PARTS = 256;
 
+/** `isWhole` is false when there is more than is looked at. */
+export type ReadResult = { readonly parts: readonly ResultPart[]; readonly isWhole: boolean };
+
 /**
  * The parts of an MCP `CallToolResult` that can hold values: structured content, text blocks and embedded text
  * resources. Text that is JSON or YAML-like as a whole is read into its fields.
  */
-export function readResult(result: JsonValue): readonly ResultPart[] {
-  if (!isJsonObject(result)) return [];
+export function readResult(result: JsonValue): ReadResult {
   const parts: ResultPart[] = [];
+  if (!isJsonObject(result)) return { parts, isWhole: true };
   const structured = result['structuredContent'];
   if (structured !== undefined && structured !== null) parts.push({ kind: 'fields', value: structured });
   const content = result['content'];
-  if (!Array.isArray(content)) return parts;
-  for (const block of (content as readonly JsonValue[]).slice(0, MAX_PARTS)) {
+  if (!Array.isArray(content)) return { parts, isWhole: true };
+  const blocks = content as readonly JsonValue[];
+  let isWhole = blocks.length <= MAX_PARTS;
+  for (const block of blocks.slice(0, MAX_PARTS)) {
     for (const part of readBlock(block)) parts.push(part);
+    isWhole &&= isShort(block);
   }
-  return parts;
+  return { parts, isWhole };
+}
+
+/** A text that is looked at to its end. */
+function isShort(block: JsonValue): boolean {
+  if (!isJsonObject(block)) return true;
+  const { text, resource } = block as { readonly [key: string]: JsonValue | undefined };
+  const inner = isJsonObject(resource) ? resource['text'] : undefined;
+  return [text, inner].every((each) => typeof each !== 'string' || each.length <= MAX_TEXT);
 }
 
 function readBlock(block: JsonValue): readonly ResultPart[] {

@@ -22,6 +22,8 @@ export type LabelSets = {
   numberOf(labels: readonly string[]): number;
   union(a: number, b: number): number;
   labelsOf(number: number): readonly string[];
+  /** Every label that was ever in a set. */
+  all(): readonly string[];
 };
 
 const MAX_SETS = 4_096;
@@ -49,6 +51,7 @@ export function createLabelSets(): LabelSets {
   return {
     numberOf,
     labelsOf,
+    all: () => labelsOf(ALL),
     union(a, b) {
       if (a === b || b === 0 || a === ALL) return a;
       if (a === 0 || b === ALL) return b;

@@ -21,6 +21,9 @@ export function linesOf(text: string): string[] {
   return lines;
 }
 
+/** More lines than are kept? */
+export const hasMoreLines = (text: string): boolean => text.split('\n', MAX_LINES + 1).length > MAX_LINES;
+
 const withoutBullet = (line: string): string => (/^[-*•] /.test(line) ? line.slice(2).trim() : line);
 
 const MAX_LISTED = 96;
@@ -46,14 +49,18 @@ function isStrong(length: number, { digits, hasAt, hasMark }: WordTraits): boole
 }
 
 /** What could be taken out of a text and used: its lines, addresses, spoken ids and unmistakable words. */
-export function piecesOf(text: string): Set<string> {
+export function piecesOf(text: string): { readonly pieces: Set<string>; readonly isWhole: boolean } {
   const looked = text.length > MAX_TEXT ? text.slice(0, MAX_TEXT) : text;
   const pieces = new Set(linesOf(looked));
+  let isWhole = looked.length === text.length && !hasMoreLines(looked);
   const found: Fragment[] = [];
   const accounts = createAccountWatch();
   let announcesId = false;
   eachWord(looked, (start, end, traits) => {
-    if (pieces.size + found.length >= MAX_PIECES) return;
+    if (pieces.size + found.length >= MAX_PIECES) {
+      isWhole = false;
+      return;
+    }
     const isId = announcesId;
     announcesId =
       end - start <= 8 && ID_STARTS.has(looked.charCodeAt(start)) && isIdWord(wordAt(looked, start, end));
@@ -66,7 +73,7 @@ export function piecesOf(text: string): Set<string> {
   });
   if (accounts.isLikely()) collectAccounts(found, looked);
   for (const fragment of found) pieces.add(fragment.text);
-  return pieces;
+  return { pieces, isWhole };
 }
 
 /** First characters of the words below. */
@@ -82,14 +89,17 @@ function addSpokenId(word: string, pieces: Set<string>): void {
   if (id !== undefined) pieces.add(id);
 }
 
-/** Unmistakable words of a text. */
-export function strongWords(text: string): string[] {
+/** Unmistakable words of a text, and whether these are all. */
+export function strongWords(text: string): { readonly found: readonly string[]; readonly isWhole: boolean } {
   const words: string[] = [];
   const looked = text.length > MAX_TEXT ? text.slice(0, MAX_TEXT) : text;
+  let isWhole = looked.length === text.length;
   eachWord(looked, (start, end, traits) => {
-    if (words.length < MAX_PIECES && isStrong(end - start, traits)) words.push(wordAt(looked, start, end));
+    if (!isStrong(end - start, traits)) return;
+    if (words.length < MAX_PIECES) words.push(wordAt(looked, start, end));
+    else isWhole = false;
   });
-  return words;
+  return { found: words, isWhole };
 }
 
 /** Spelled like a mail address, a link or an account number: no name that anybody would give a thing. */

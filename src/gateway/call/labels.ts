@@ -40,8 +40,26 @@ export function labelsOf(
     return ofUpstream.length === 0 ? ofTool : union(ofTool, ofUpstream);
   }
   if (origin !== undefined) return union(origin.labels, ofUpstream);
-  const isWordless = WORDLESS.has(target.method) || target.method.startsWith('notifications/');
-  return isWordless ? [] : ofUpstream;
+  return isWordless(target.method) ? [] : ofUpstream;
+}
+
+/** Is the answer to a method without words that nobody has reviewed? */
+export function isWordless(method: string): boolean {
+  return WORDLESS.has(method) || method.startsWith('notifications/');
+}
+
+/** The labels of a message that is not the expected answer. */
+export function labelsBeside(
+  { run, target }: Call,
+  message: JsonRpcMessage,
+  { catalogue, tasks }: Pick<CallDeps, 'catalogue' | 'tasks'>,
+): readonly string[] {
+  const { method } = message;
+  if (typeof method === 'string' && QUIET.has(method)) return [];
+  const ofUpstream = catalogue.labels(target.upstream);
+  const task = taskNotified(message);
+  const origin = task === undefined ? undefined : tasks.find(run.id, target.upstream, task.taskId);
+  return origin === undefined ? ofUpstream : union(origin.labels, ofUpstream);
 }
 
 /**
@@ -53,18 +71,10 @@ export function createTainting(
   call: Call,
   deps: Pick<CallDeps, 'catalogue' | 'history' | 'intentLog' | 'tasks'>,
 ): (message: JsonRpcMessage) => Promise<void> {
-  const { run, target, inbound } = call;
-  const ofUpstream = deps.catalogue.labels(target.upstream);
+  const { run, inbound } = call;
   const known = new Set(labelsOf(call, deps));
-  const labelsIn = (message: JsonRpcMessage): readonly string[] => {
-    const { method } = message;
-    if (typeof method === 'string' && QUIET.has(method)) return [];
-    const task = taskNotified(message);
-    const origin = task === undefined ? undefined : deps.tasks.find(run.id, target.upstream, task.taskId);
-    return origin === undefined ? ofUpstream : union(origin.labels, ofUpstream);
-  };
   return async (message) => {
-    const labels = labelsIn(message).filter((label) => !known.has(label));
+    const labels = labelsBeside(call, message, deps).filter((label) => !known.has(label));
     if (labels.length === 0) return;
     await deps.history.taint(run, labels);
     await deps.intentLog.append({ type: 'taint', call: inbound.call, run: run.id, labels });

@@ -2,10 +2,11 @@ import { isJsonObject, type JsonObject, type JsonValue } from '../../base/index.
 import type { Explanation, ObservedCall, ToolAnnotations } from '../../cedar/index.ts';
 import type { JsonRpcMessage } from '../upstream/index.ts';
 import type { CallDeps } from './deps.ts';
+import { isWordless, labelsBeside, labelsOf } from './labels.ts';
 import type { Call } from './resolve-call.ts';
 
-type Observed = Pick<Call, 'caller' | 'inbound' | 'target'>;
 type ObserveDeps = Pick<CallDeps, 'provenances' | 'catalogue' | 'log'>;
+type Asked = Pick<Call, 'target' | 'caller'> & { readonly inbound: Pick<Call['inbound'], 'call'> };
 
 /** Resources, prompts and results of tasks: nobody has said whose words they are. */
 const SOMEBODY: ToolAnnotations = {
@@ -16,24 +17,19 @@ const SOMEBODY: ToolAnnotations = {
   contentArguments: [],
 };
 
-const READING = new Set([
-  'resources/read',
-  'prompts/get',
-  'tasks/result',
-  'tasks/get',
-  'completion/complete',
-]);
-
 /** STEP 4: where the arguments of a tool call come from; undefined means that nobody knows. */
 export function explainArguments(
-  call: Observed,
+  call: Asked,
   signal: AbortSignal,
   deps: ObserveDeps,
 ): Explanation | undefined {
   const observed = observedCall(call, deps);
-  if (call.target.kind !== 'tool' || observed === undefined || signal.aborted) return undefined;
+  const { target } = call;
+  if (target.kind !== 'tool' || observed === undefined || signal.aborted) return undefined;
   return carefully(call, deps, () =>
-    deps.provenances.of(call.caller.chain)?.explain(observed.args, observed.annotations),
+    deps.provenances
+      .of(call.caller.chain)
+      ?.explain(target.args, observed.annotations, target.beside?.['inputResponses']),
   );
 }
 
@@ -49,43 +45,87 @@ export function observeResult(call: Call, message: JsonRpcMessage, deps: Observe
   const observed = observedCall(call, deps);
   const result = message['result'];
   if (observed === undefined || result === undefined) return;
-  const { target } = call;
-  const labels =
-    target.kind === 'tool' ? (deps.catalogue.tools(target.upstream).get(target.tool)?.labels ?? []) : [];
+  const labels = labelsOf(call, deps);
+  carefully(call, deps, () => {
+    const index = deps.provenances.find(call.run);
+    const parts = call.target.kind === 'tool' ? toolResults(result) : otherResults(result);
+    for (const part of parts) index?.observeResult({ ...observed, result: part, labels });
+  });
+}
+
+/**
+ * So is what is said beside the answer: progress, logging, what a server asks of its client, errors. It vouches for
+ * nothing, and what it points at is pointed at by somebody else.
+ */
+export function observeBeside(
+  call: Call,
+  message: JsonRpcMessage,
+  deps: ObserveDeps & Pick<CallDeps, 'tasks'>,
+): void {
+  const said = message['params'] ?? message['error'];
+  if (said === undefined) return;
+  const observed = { call: call.inbound.call, annotations: SOMEBODY, args: {} };
+  const labels = labelsBeside(call, message, deps);
   carefully(call, deps, () =>
-    deps.provenances.find(call.run)?.observeResult({
-      ...observed,
-      result: target.kind === 'tool' ? result : asToolResult(result),
-      labels,
-    }),
+    deps.provenances.find(call.run)?.observeResult({ ...observed, result: asWords(said), labels }),
   );
 }
 
-function observedCall({ target, inbound }: Observed, { catalogue }: ObserveDeps): ObservedCall | undefined {
+function observedCall({ target, inbound }: Asked, { catalogue }: ObserveDeps): ObservedCall | undefined {
   if (target.kind === 'tool') {
     const pin = catalogue.tools(target.upstream).get(target.tool);
-    return pin && { call: inbound.call, annotations: pin.annotations, args: target.args };
+    const { args, beside } = target;
+    const sent = beside === undefined ? args : { ...args, beside };
+    return pin && { call: inbound.call, annotations: pin.annotations, args: sent };
   }
-  if (!READING.has(target.method)) return undefined;
+  if (isWordless(target.method)) return undefined;
   return { call: inbound.call, annotations: SOMEBODY, args: target.params };
 }
 
-/** A value that could not be taken in is `unknown` later: the call it is in then depends on policy. */
-function carefully<T>(call: Observed, { log }: ObserveDeps, act: () => T): T | undefined {
+/** What could not be taken in may be anything, so no result of the tree vouches from then on. */
+function carefully<T>(call: Asked, { log, provenances }: ObserveDeps, act: () => T): T | undefined {
   try {
     return act();
   } catch (error) {
     log.error({ err: error, call: call.inbound.call }, 'provenance not taken in');
+    provenances.find(call.caller.chain[0])?.observeGap();
     return undefined;
   }
 }
 
-/** Contents of a resource and messages of a prompt, as the content that a tool's result has. */
-function asToolResult(result: JsonValue): JsonValue {
-  if (!isJsonObject(result)) return result;
-  const { contents, messages } = result;
+const RESULT_FIELDS = new Set(['content', 'structuredContent', 'isError', '_meta', 'resultType']);
+
+/** A tool's result, and the words in it that are not where results have them: a question, the state of a task. */
+function toolResults(result: JsonValue): readonly JsonValue[] {
+  if (!isJsonObject(result)) return [asWords(result)];
+  const rest = Object.entries(result).filter(([name]) => !RESULT_FIELDS.has(name));
+  const links = listOf(result['content']).filter(
+    (block) => isJsonObject(block) && block['type'] === 'resource_link',
+  );
+  const words = [...rest.map(([, value]) => value), ...links];
+  return words.length === 0 ? [result] : [result, asWords(words)];
+}
+
+/** Contents of a resource, messages of a prompt and results of a task, as a tool would answer them; else the words. */
+function otherResults(result: JsonValue): readonly JsonValue[] {
+  if (!isJsonObject(result)) return [asWords(result)];
+  const { contents, messages, result: inner } = result;
   const blocks = [...listOf(contents).map(asText), ...listOf(messages).map(contentOf)];
-  return blocks.length === 0 ? result : { ...result, content: blocks };
+  if (blocks.length > 0) return [{ ...result, content: blocks }];
+  if (isJsonObject(inner)) return [...toolResults(inner), asWords({ ...result, result: null })];
+  return toolResults(result);
+}
+
+/** All strings in it, as nothing but text. */
+function asWords(value: JsonValue): JsonObject {
+  const text: string[] = [];
+  const stack: JsonValue[] = [value];
+  for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+    if (typeof next === 'string') text.push(next);
+    else if (typeof next === 'object' && next !== null)
+      for (const part of Object.values(next)) stack.push(part);
+  }
+  return { structuredContent: { text } };
 }
 
 function listOf(value: JsonValue | undefined): readonly JsonValue[] {

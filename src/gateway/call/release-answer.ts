@@ -13,7 +13,7 @@ import { filterAnswer } from './filter-answer.ts';
 import { followSession, forgetSession } from './follow-session.ts';
 import { toFailure } from './forward.ts';
 import { createTainting, labelsOf } from './labels.ts';
-import { observeResult } from './observe.ts';
+import { observeBeside, observeResult } from './observe.ts';
 import { type OpenCall, openOutcome, type Settle } from './record-outcome.ts';
 import { upstreamFailureMessage } from './refusal-to-wire.ts';
 import type { Call } from './resolve-call.ts';
@@ -71,6 +71,7 @@ function answered(open: OpenCall, answer: Answer, settle: Settle, deps: CallDeps
         if (message['method'] === undefined) return deps.resumption.find(call, message)?.release(message);
         if (isAboutTaskOfOthers(call, message, deps)) return undefined;
         await taint(message);
+        observeBeside(call, message, deps);
         return message;
       },
       async finish(failure) {
@@ -100,8 +101,11 @@ function followStream(
   const releaseResponse = async (message: JsonRpcMessage): Promise<JsonRpcMessage | undefined> => {
     if (isAnswered) return undefined; // its outcome is on disk, and this is not it
     isAnswered = true;
-    if (message['error'] !== undefined) await taint(message);
-    observeResult(call, message, deps);
+    if (message['error'] === undefined) observeResult(call, message, deps);
+    else {
+      await taint(message);
+      observeBeside(call, message, deps);
+    }
     const released = await filterAnswer(call, message, deps);
     await settle(endOfResponse(message));
     if (isCutOff(underWay, call, deps)) return undefined;

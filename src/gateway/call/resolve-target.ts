@@ -1,4 +1,12 @@
-import { err, isJsonObject, type JsonObject, ok, type Result, type UpstreamName } from '../../base/index.ts';
+import {
+  askedFor,
+  err,
+  isJsonObject,
+  type JsonObject,
+  ok,
+  type Result,
+  type UpstreamName,
+} from '../../base/index.ts';
 import type { Target } from '../../cedar/index.ts';
 import type { Admitted } from '../mcp/index.ts';
 import type { ResolveRefusal } from './call.ts';
@@ -22,7 +30,9 @@ export function resolveTarget(upstream: UpstreamName, admitted: Admitted): Resul
   if (admitted.kind !== 'request') return refuse('tools/call must be a request with an id');
   if (typeof name !== 'string' || name === '') return refuse('params.name must be the name of a tool');
   if (!isJsonObject(args)) return refuse('params.arguments must be an object');
-  return ok({ kind: 'tool', upstream, tool: name, args });
+  const { name: _name, arguments: _arguments, ...rest } = askedFor({ ...admitted.message, params });
+  const beside = Object.keys(rest).length === 0 ? {} : { beside: rest as JsonObject };
+  return ok({ kind: 'tool', upstream, tool: name, args, ...beside });
 }
 
 function refuse(detail: string): Result<Target, ResolveRefusal> {

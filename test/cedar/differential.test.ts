@@ -7,8 +7,9 @@ import { createEngine, type Engine, type Verdict } from '../../src/cedar/engine.
 import { combine } from '../../src/cedar/interpret.ts';
 import { createJudge, type Judge } from '../../src/cedar/judge.ts';
 import { createModel } from '../../src/cedar/model.ts';
-import type { AuthorizationRequest } from '../../src/cedar/pdp.ts';
+import type { Approval, AuthorizationRequest } from '../../src/cedar/pdp.ts';
 import { parsePolicySet } from '../../src/cedar/policy-set.ts';
+import type { Explanation } from '../../src/cedar/provenance/index.ts';
 import { schemaForPolicies } from '../../src/cedar/schema.ts';
 import { ask } from '../../src/cedar/slice.ts';
 import { type Candidates, createSlices } from '../../src/cedar/slices.ts';
@@ -62,6 +63,27 @@ function randomArgs(random: Random, tool: string): JsonObject {
   return Object.fromEntries(args.filter(([name]) => random.chance(name === 'surprise' ? 0.1 : 0.85)));
 }
 
+function randomLabels(random: Random): string[] {
+  return ['pii', 'private', 'secret', 'untrusted'].filter(() => random.chance(0.3));
+}
+
+function randomProvenance(random: Random): Explanation {
+  const level = () =>
+    random.pick(['none', 'request', 'ownResult', 'systemField', 'thirdPartyText', 'unknown'] as const);
+  const [worst, address, identifier, content] = [level(), level(), level(), level()];
+  const sources = random.chance(0.5) ? ['01J0000000000000000000000A'] : [];
+  return {
+    facts: { worst, address, identifier, content, sources, labels: randomLabels(random) },
+    arguments: [],
+  };
+}
+
+/** The engine gets it as it is, whether or not it is of this call. */
+function randomApproval(random: Random): Approval {
+  const hash = random.pick(['', 'not-of-this-call', 'x'.repeat(43)]);
+  return { by: random.pick(['ada', '', 'é😀']), at: NOW - random.pick([0, 1, 3_600_000]), callHash: hash };
+}
+
 function randomRequest(random: Random): AuthorizationRequest {
   const agent = random.pick(['clerk', 'auditor', 'stranger']);
   const isFixed = agent === 'clerk' && random.chance(0.3);
@@ -70,9 +92,14 @@ function randomRequest(random: Random): AuthorizationRequest {
     depth: random.below(3),
     environment: random.pick(['dev', 'prod']),
     owner: { kind: 'team', name: random.pick(['support', 'other']), contact: '-' },
-    intent: random.chance(0.5)
-      ? { purpose: 'triage-inbox', taskDigest: 'd' }
-      : { purpose: random.pick(['triage-inbox', 'monthly-payout']) },
+    intent: {
+      purpose: random.pick(['triage-inbox', 'monthly-payout']),
+      ...(random.chance(0.5) ? { taskDigest: 'd' } : {}),
+      ...(random.chance(0.5) ? { capabilities: [random.pick(['send-message', 'pay', 'fetch-web'])] } : {}),
+      ...(random.chance(0.3) ? { addressees: ['ada@example.org', 'eve@evil.example'] } : {}),
+      ...(random.chance(0.3) ? { sources: ['report.txt'] } : {}),
+      ...(random.chance(0.3) ? { inferred: true } : {}),
+    },
     ...(isFixed ? { spiffeId: 'spiffe://test.example/agent/clerk/run/fixed' as SpiffeId } : {}),
   });
   const facts = {
@@ -81,13 +108,16 @@ function randomRequest(random: Random): AuthorizationRequest {
     toolCalls: random.below(3),
     denials: random.below(3),
     inFlight: random.below(3),
-    labels: ['pii', 'private', 'secret', 'untrusted'].filter(() => random.chance(0.3)),
+    capabilityCalls: random.chance(0.2) ? { 'send-message': 2, '*': 1 } : {},
+    labels: randomLabels(random),
   };
   const options = {
     caller: callerOf(run),
     facts,
     now: NOW + random.pick([-1, 0, 1]),
-    credential: 'call-token',
+    credential: random.pick(['call-token', 'call-token', 'none', 'oauth', '']),
+    ...(random.chance(0.4) ? { provenance: randomProvenance(random) } : {}),
+    ...(random.chance(0.3) ? { approval: randomApproval(random) } : {}),
   };
   if (random.chance(0.7)) {
     const tool = random.pick(['mail/search', 'mail/send', 'pay/transfer', 'files/read', 'files/delete-tree']);

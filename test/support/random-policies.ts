@@ -87,7 +87,56 @@ function anywhere(random: Random): string {
     ...arithmetic(random),
     ...times(random),
     ...collections(random),
+    ...declared(random),
+    ...ofCalls(random),
   ]);
+}
+
+const LEVELS = ['none', 'request', 'ownResult', 'systemField', 'thirdPartyText', 'unknown'].map(
+  (level) => `"${level}"`,
+);
+const ARGUMENT_KINDS = ['worst', 'address', 'identifier', 'content'];
+const CAPABILITIES = ['send-message', 'pay', 'unassigned'].map((name) => `Sallyport::Capability::"${name}"`);
+
+/** What a run has declared, and what it is to get. */
+function declared(random: Random): string[] {
+  return [
+    'context.credentialOutlivesCall',
+    'context.credentialOutlivesCall == (context.credential != "call-token" && context.credential != "none")',
+    'context.intent.inferred || context.intent.strict',
+    `context.intent.capabilities.contains(${random.pick(CAPABILITIES)})`,
+    `context.intent.addressees.containsAny(["ada@example.org", "${random.pick(['x', 'eve@evil.example'])}"])`,
+    'context.intent.sources.isEmpty()',
+    'context has approval',
+    'context has approval && context.approval.by like "a*"',
+    'context has approval && context.approval.callHash == context.callHash',
+    'context has approval.at && context.now.durationSince(context.approval.at) > duration("10m")',
+    `context.run.capabilityCalls + context.run.inFlight >= ${random.below(4)}`,
+  ];
+}
+
+/** What only calls of tools have. */
+function ofCalls(random: Random): string[] {
+  const kind = () => random.pick(ARGUMENT_KINDS);
+  return [
+    `context has tool && context.tool.effect == Sallyport::Effect::"${random.pick(['read', 'write', 'egressRead'])}"`,
+    `context has tool && context.tool.sink == Sallyport::Sink::"${random.pick(['none', 'own', 'external'])}"`,
+    `context has tool && context.tool.resultTrust == Sallyport::ResultTrust::"${random.pick(['own', 'thirdParty'])}"`,
+    `context has tool && context.intent.capabilities.contains(context.tool.capability)`,
+    `context has tool && [${CAPABILITIES.join(', ')}].contains(context.tool.capability)`,
+    'context has tool.reviewed && !context.tool.reviewed',
+    `context has provenance && ![${random.pick(LEVELS)}, ${random.pick(LEVELS)}].contains(context.provenance.${kind()})`,
+    `context has provenance && context.provenance.${kind()} == context.provenance.${kind()}`,
+    `context has provenance && context.provenance.labels.contains(${random.pick(LABELS)})`,
+    'context has provenance && context.run.labels.containsAll(context.provenance.labels)',
+    'context has provenance.sources && !context.provenance.sources.isEmpty()',
+    'context has derived && context.derived.climbs',
+    `context has derived && context.derived.domains.contains("${random.pick(['example.org', 'evil.example'])}")`,
+    `context has derived && !context.derived.folders.contains("${random.pick(['/srv', '/tmp'])}")`,
+    `context has derived && (context.derived.hosts.isEmpty() || context.derived.bytes > ${random.below(90)})`,
+    'context has derived && context.intent.addressees.containsAll(context.derived.addresses)',
+    'context has derived && context.derived.paths == context.derived.hosts',
+  ];
 }
 
 /** Longs of either sign up to the ends of 64 bits, some of them only reached by computing. */

@@ -148,6 +148,19 @@ it('what an upstream with a label answers keeps the label in the arguments it co
   expect(await ask('send_mail', mail)).toBe('forbidden_by_policy');
 });
 
+it('so does what it says beside its answer', async () => {
+  await using run = await start();
+  const ask = await inSession((message, headers) => post(run, message, { upstream: 'desk', headers }));
+  vault.beside['read_key'] = {
+    method: 'notifications/message',
+    params: { level: 'info', data: { next: ['the key will be sk-test-9876543210 from now on'] } },
+  };
+  await answerIn(await post(run, toolCall('read_key', { id: '1' }), { upstream: 'vault' }));
+  delete vault.beside['read_key'];
+  const mail = { to: 'ada@example.org', body: 'it is sk-test-9876543210' };
+  expect(await ask('send_mail', mail)).toBe('forbidden_by_policy');
+});
+
 it('a restart opens nothing: what the tree wrote before does not come back clean', async () => {
   await using run = await start();
   const session = () => inSession((message, headers) => post(run, message, { upstream: 'desk', headers }));

@@ -13,6 +13,8 @@ export type ChangingServer = HttpServer & {
   resources: Json[];
   /** What a tool answers, by its name; a sentence by default. */
   readonly results: Record<string, Json>;
+  /** What it says before a tool's answer, by the tool's name. */
+  readonly beside: Record<string, Json>;
   /** Does every request but `initialize` need the session it was given? */
   keepsSessions: boolean;
   /** What its tool `announce` announces. */
@@ -38,6 +40,7 @@ export async function startChangingServer(tools: Tool[]): Promise<ChangingServer
     prompts: [] as Json[],
     resources: [] as Json[],
     results: {} as Record<string, Json>,
+    beside: {} as Record<string, Json>,
     keepsSessions: false,
     announces: 'notifications/tools/list_changed',
     isMute: false,
@@ -72,8 +75,9 @@ export async function startChangingServer(tools: Tool[]): Promise<ChangingServer
       result === undefined
         ? { jsonrpc: '2.0', id: message['id'], error: { code: -32601, message: 'method not found' } }
         : { jsonrpc: '2.0', id: message['id'], result };
-    if (method === 'tools/call' && name === 'announce') {
-      const changed = { jsonrpc: '2.0', method: state.announces };
+    const said = state.beside[name] ?? (name === 'announce' ? { method: state.announces } : undefined);
+    if (method === 'tools/call' && said !== undefined) {
+      const changed = { jsonrpc: '2.0', ...said };
       response.writeHead(200, { 'content-type': 'text/event-stream' });
       response.end([changed, reply].map((event) => `data: ${JSON.stringify(event)}\n\n`).join(''));
       return;

@@ -2,7 +2,7 @@ import type { JsonObject, JsonValue } from '../../base/index.ts';
 import type { KeyArgument, ToolAnnotations } from '../annotations.ts';
 import { scalarsAt, scalarsOf } from './arguments-at.ts';
 import { decodedForms } from './decoded-forms.ts';
-import { addressKind, fragmentsAlsoDecoded } from './fragments.ts';
+import { addressKind, fragmentsAlsoDecoded, newDecodingBudget } from './fragments.ts';
 import { levelOf, type ProvenanceLevel, type Rank, worse } from './level.ts';
 import {
   CONSTANT,
@@ -68,8 +68,9 @@ function explainContent(path: string, args: JsonObject, memory: Memory): Argumen
   const { values, isWhole } = scalarsAt(args, path);
   const found = isWhole ? [] : [NOT_SEEN];
   const passages: Found[] = [];
+  const budget = newDecodingBudget();
   for (const value of values) {
-    const fragments = fragmentsAlsoDecoded(value);
+    const fragments = fragmentsAlsoDecoded(value, budget);
     for (const { text } of fragments.found) found.push(findWhole(text, memory));
     if (!fragments.isWhole) found.push(NOT_SEEN);
     passages.push(...findPassages(value, memory));

@@ -26,18 +26,17 @@ export function fragmentsOf(text: string): Fragment[] {
 export type Fragments = { readonly found: readonly Fragment[]; readonly isWhole: boolean };
 
 /** Also those that are written in an encoding: percent-encoded, escaped, or a base64 or hex word. */
-export function fragmentsAlsoDecoded(text: string): Fragments {
+export function fragmentsAlsoDecoded(text: string, budget: DecodingBudget = newDecodingBudget()): Fragments {
   const found = fragmentsOf(text);
   const words = encodedWords(text);
   let isWhole = text.length <= MAX_TEXT && found.length < MAX_FRAGMENTS && words.length <= MAX_WORDS;
-  let left = MAX_DECODED;
   for (const word of words.slice(0, MAX_WORDS)) {
-    if (left <= 0) {
+    if (budget.left <= 0) {
       isWhole = false;
       break;
     }
     for (const form of decodedForms(word)) {
-      left -= form.length;
+      budget.left -= form.length;
       found.push(...fragmentsOf(form));
     }
   }
@@ -47,7 +46,11 @@ export function fragmentsAlsoDecoded(text: string): Fragments {
 const ENCODED = /%[0-9a-f]{2}|\\u[0-9a-f]{4}|^[A-Za-z0-9+/_-]{12,}={0,2}$/i;
 const MAX_WORDS = 2_000;
 /** Characters of decoded text that are looked at. */
-const MAX_DECODED = 128 * 1024;
+const MAX_DECODED = 64 * 1024;
+
+/** What may still be decoded of the texts of one call. */
+export type DecodingBudget = { left: number };
+export const newDecodingBudget = (): DecodingBudget => ({ left: MAX_DECODED });
 
 function encodedWords(text: string): string[] {
   if (!/%[0-9a-f]{2}|\\u|[A-Za-z0-9+/_-]{12}/i.test(text)) return [];

@@ -14,6 +14,9 @@ import {
   type VerifierKey,
 } from '../intent-log/index.ts';
 import { type LogReader, openLogReader } from '../storage/index.ts';
+import { escapeInvisible, printable } from './printable.ts';
+
+export { printable } from './printable.ts';
 
 export type LogCommand = { readonly folder: string; readonly out: (line: string) => void };
 
@@ -111,17 +114,6 @@ export function renderReport(report: AuditReport): string[] {
 export function renderCausalTree({ root, asked }: CausalTree): string[] {
   return renderRun(root, asked === root.opened.run ? undefined : asked).map(escapeInvisible);
 }
-
-/** Text from outside as it may be printed: control, bidi and invisible characters as escapes, long text cut. */
-export function printable(text: string): string {
-  return escapeInvisible(text.length > 300 ? `${text.slice(0, 300)}…` : text);
-}
-
-function escapeInvisible(line: string): string {
-  return line.replace(UNPRINTABLE, (char) => `\\u{${char.codePointAt(0)?.toString(16)}}`);
-}
-
-const UNPRINTABLE = /[\p{C}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}]/gu;
 
 function renderRun(run: CausalRun, asked: string | undefined): string[] {
   const { opened, closed, at, steps } = run;

@@ -7,7 +7,9 @@ import {
   createEmbeddedRuns,
   createEmbeddedSingleUse,
   type EmbeddedLog,
+  joinContent,
   type LogState,
+  openEmbeddedContent,
   openEmbeddedKillSwitches,
   openEmbeddedLog,
   openRedisState,
@@ -52,6 +54,8 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
       'calls that were open when the gateway died have an unknown outcome',
     );
   }
+  const content = opening.use(await openEmbeddedContent({ folder: config.data, ...config.content, now }));
+  const joined = await joinContent(embedded, content);
   const state = await embedded.state();
   const stores =
     config.state.kind === 'embedded'
@@ -60,7 +64,9 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
   const gateway = opening.use(
     await createGateway(config, {
       ...stores,
-      intentLog: tap === undefined ? embedded : tap(embedded),
+      intentLog: tap === undefined ? joined : tap(joined),
+      erase: (runs, by, reason) => joined.erase(runs, by, reason),
+      prune: (before, by, reason) => joined.prune(before, by, reason),
       keys: await openKeys(config),
       openCredential: (entry, deps) => openCredential(entry, { ...deps, environment: process.env, fetch }),
       ids: createIdSource(now),
@@ -75,7 +81,7 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
     publicUrl: gateway.publicUrl,
     adminUrl: gateway.adminUrl,
     issueJoinToken: gateway.issueJoinToken,
-    failed: embedded.failed,
+    failed: joined.failed,
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }

@@ -6,6 +6,7 @@ import { connect } from './connect.ts';
 import { type ExportFlags, exportLog } from './export.ts';
 import { listKeys, removeKey, rotateKeys } from './keys.ts';
 import { logList, logShow, logVerify } from './log.ts';
+import { type EraseFlags, logErase, logPrune } from './log-erase.ts';
 import { logCheckProof, logProve } from './log-prove.ts';
 import { logReconcile } from './log-reconcile.ts';
 import { listRuns, revokeRun } from './runs.ts';
@@ -141,6 +142,28 @@ function addLog(log: Command, done: (code: number) => void): void {
     .requiredOption('--policy <file>', 'tlog-policy: which log to believe, which witnesses must have seen it')
     .action(async (record: string, proof: string, { policy }: { policy: string }) =>
       done(logCheckProof({ record, proof, policy, out })),
+    );
+  addErasure(log, done);
+}
+
+function addErasure(log: Command, done: (code: number) => void): void {
+  const config = ['-c, --config <file>', 'configuration file of the gateway, which may be running'] as const;
+  log
+    .command('erase')
+    .description('destroy what is kept of a run; its records stay and stay verifiable')
+    .argument('<run>', 'run id')
+    .requiredOption(...config)
+    .requiredOption('--reason <text>', 'why, and on what ground; kept in the log')
+    .option('--tree', 'every run of its delegation tree')
+    .action(async (run: string, flags: EraseFlags) => done(await logErase(run, { ...flags, out })));
+  log
+    .command('prune')
+    .description('destroy what is kept of all runs that are over and kept nothing since a date')
+    .requiredOption(...config)
+    .requiredOption('--before <date>', 'such as 2026-01-31')
+    .option('--reason <text>', 'why; kept in the log', 'retention')
+    .action(async (flags: { config: string; before: string; reason: string }) =>
+      done(await logPrune({ ...flags, out })),
     );
 }
 

@@ -47,6 +47,14 @@ import { createRunJournal } from './run-journal.ts';
 /** What the operator chose for the gateway to keep its state in, and the process it runs in. */
 export type GatewayPorts = {
   readonly intentLog: IntentLog;
+  /** Destroys what is kept of runs that are over; gives how many arguments and results there were. */
+  readonly erase: (runs: readonly RunId[], by: string, reason: string) => Promise<number>;
+  /** The same for all runs of which nothing was kept since a time, in milliseconds since the epoch. */
+  readonly prune: (
+    before: number,
+    by: string,
+    reason: string,
+  ) => Promise<{ readonly runs: number; readonly parts: number }>;
   readonly runs: RunStore;
   readonly history: RunHistory;
   readonly singleUse: SingleUse;

@@ -17,6 +17,19 @@ export {
   parseVerifierKey,
   verifyCheckpoint,
 } from './checkpoint.ts';
+export {
+  commit,
+  createDataKey,
+  type DataKey,
+  openDataKey,
+  openSealed,
+  type Part,
+  partKey,
+  type Redacted,
+  type Redaction,
+  redactSecrets,
+  sealPart,
+} from './content/index.ts';
 export { type Cosigner, cosignedAt, createCosigner, parseWitnessKey } from './cosignature.ts';
 export { decodeRecord, type RecordDefect } from './decode-record.ts';
 export {
@@ -53,9 +66,12 @@ export {
   type BridgeEntry,
   type Commitment,
   type DecisionEntry,
+  type Digest,
   type EarlyRefusal,
+  type ErasureRecord,
   type IntentRecord,
   type LogRecord,
+  type NewRecord,
   type OutcomeRecord,
   type OutcomeStatus,
   type PolicyLoadRecord,
@@ -66,6 +82,7 @@ export {
   type RefusalRecord,
   type RunCloseRecord,
   type RunOpenRecord,
+  type Spoken,
   type Subject,
   type ToolPinRecord,
 } from './record.ts';

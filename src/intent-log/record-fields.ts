@@ -8,7 +8,9 @@ import type {
   CredentialMention,
   CredentialRevokedRecord,
   DecisionEntry,
+  Digest,
   EarlyRefusal,
+  ErasureRecord,
   IntentRecord,
   KeyChangeRecord,
   KillSwitchRecord,
@@ -64,7 +66,13 @@ function fields<T>(table: Table<T>): readonly Field[] {
   );
 }
 
-const commitment = fields<Commitment>({ digest: 'string', bytes: 'integer' });
+const commitment = fields<Commitment>({
+  mac: 'string',
+  bytes: 'integer',
+  kept: optional('string'),
+  keptMac: optional('string'),
+  redactions: optional('strings'),
+});
 
 const actor = fields<Actor>({
   run: 'string',
@@ -97,13 +105,15 @@ const credential = fields<CredentialMention>({ id: 'string', kind: 'string', exp
 
 const early = fields<EarlyRefusal>({ reason: 'string', detail: optional('string') });
 
+const digest = fields<Digest>({ digest: 'string', bytes: 'integer' });
+
 const bridge = fields<BridgeEntry>({
   from: 'string',
   to: 'string',
   method: 'string',
   call: 'string',
   first: optional('string'),
-  input: optional(commitment),
+  input: optional(digest),
 });
 
 /** The fields of every record type after the envelope, in stored order. docs/log-format.md lists the same. */
@@ -228,7 +238,12 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     micros: 'integer',
     bridge: optional(bridge),
   }),
-  'policyset.load': fields<PolicyLoadRecord>({ type: 'string', revision: 'string', policies: 'strings' }),
+  'policyset.load': fields<PolicyLoadRecord>({
+    type: 'string',
+    revision: 'string',
+    policies: 'strings',
+    digest: optional('string'),
+  }),
   'toolset.pin': fields<ToolPinRecord>({
     type: 'string',
     upstream: 'string',
@@ -242,4 +257,11 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     by: optional('string'),
   }),
   recovery: fields<RecoveryRecord>({ type: 'string', unknown: 'strings' }),
+  erasure: fields<ErasureRecord>({
+    type: 'string',
+    runs: 'strings',
+    parts: 'integer',
+    by: 'string',
+    reason: 'string',
+  }),
 };

@@ -1,3 +1,13 @@
+export {
+  type ContentReader,
+  type EmbeddedContentOptions,
+  type FoundContent,
+  joinContent,
+  type KeepContent,
+  type LogWithContent,
+  openContentReader,
+  openEmbeddedContent,
+} from './content/index.ts';
 export type { AgentUse, LoggedRun, LogState, OpenIntentRow } from './index-queries.ts';
 export { type EmbeddedLog, type EmbeddedLogOptions, openEmbeddedLog } from './intent-log-embedded.ts';
 export { type EmbeddedKillSwitches, openEmbeddedKillSwitches } from './kill-switches.ts';

@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { type AgentName, type CallId, type Clock, SallyportError } from '../../base/index.ts';
 import type { KeyThumbprint } from '../../identity/index.ts';
@@ -8,8 +7,8 @@ import {
   encodeBody,
   type IntentLog,
   isKeyName,
+  type NewRecord,
   type Receipt,
-  type RecordBody,
 } from '../../intent-log/index.ts';
 import type { LogState } from './index-queries.ts';
 import {
@@ -22,6 +21,7 @@ import {
   type ToWorker,
   type WorkerSettings,
 } from './worker-messages.ts';
+import { workerOptions } from './worker-options.ts';
 
 export type EmbeddedLogOptions = {
   /** Data folder; made with mode 0700 when it is not there. */
@@ -85,19 +85,9 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
   throw new SallyportError(code ?? 'ERR_LOG_UNAVAILABLE', message);
 }
 
-/**
- * The worker gets no environment: it needs none. When run from source it gets a compile cache, so that it need
- * not load the type stripper: that one is WebAssembly, and V8 can abort when threads come and go with it
- * (https://github.com/nodejs/node/issues/64500).
- */
 function startWorker(settings: WorkerSettings): Worker {
-  const options = { workerData: settings, name: 'intent-log' };
-  if (!import.meta.url.endsWith('.ts')) {
-    return new Worker(new URL('./log-worker.js', import.meta.url), { ...options, env: {} });
-  }
-  const cache = fileURLToPath(new URL('../../../node_modules/.cache/sallyport', import.meta.url));
-  const env = { NODE_COMPILE_CACHE: cache };
-  return new Worker(new URL('./log-worker.ts', import.meta.url), { ...options, env });
+  const name = import.meta.url.endsWith('.ts') ? './log-worker.ts' : './log-worker.js';
+  return new Worker(new URL(name, import.meta.url), workerOptions('intent-log', settings));
 }
 
 /** Resolves with the worker's first word; rejects when it ends without one. */
@@ -151,7 +141,7 @@ class WorkerLog implements EmbeddedLog {
     });
   }
 
-  append(record: RecordBody): Promise<Receipt> {
+  append(record: NewRecord): Promise<Receipt> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     if (this.#queue.length + this.#inFlight.length >= roomFor(record, this.#queueLimit)) {
       return Promise.reject(unavailable('the queue is full; the disk does not keep up'));
@@ -285,7 +275,7 @@ class WorkerLog implements EmbeddedLog {
  * written would live again after a restart, and there are no more of these than of what they end. Callers that
  * nobody knows get a quarter, so that they cannot keep out those who are known.
  */
-function roomFor(record: RecordBody, limit: number): number {
+function roomFor(record: NewRecord, limit: number): number {
   const { type } = record;
   if (type === 'outcome' || type === 'run.close' || type === 'credential.revoked')
     return Number.POSITIVE_INFINITY;

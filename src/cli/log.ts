@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseRunId, SallyportError } from '../base/index.ts';
+import { isJsonObject, parseRunId, SallyportError } from '../base/index.ts';
 import {
   type AuditReport,
   auditLog,
@@ -14,7 +14,7 @@ import {
   type VerifierKey,
 } from '../intent-log/index.ts';
 import { type LogReader, openLogReader } from '../storage/index.ts';
-import { escapeInvisible, printable } from './printable.ts';
+import { asciiJson, escapeInvisible, printable } from './printable.ts';
 
 export { printable } from './printable.ts';
 
@@ -50,8 +50,13 @@ export function logList({ folder, out }: LogCommand): number {
   return 0;
 }
 
+export type ShowCommand = LogCommand & {
+  /** One JSON document instead of lines for people. */
+  readonly json?: boolean;
+};
+
 /** Prints the delegation tree of a run, call by call. Exit code 0, or 1 when the log has no such run. */
-export function logShow(run: string, { folder, out }: LogCommand): number {
+export function logShow(run: string, { folder, out, json }: ShowCommand): number {
   const id = parseRunId(run);
   if (id === undefined) {
     out(`${printable(run)} is not a run id; "sallyport log list" shows those in the log`);
@@ -63,7 +68,8 @@ export function logShow(run: string, { folder, out }: LogCommand): number {
     out(`no run ${id} in the log; "sallyport log list" shows those that are`);
     return 1;
   }
-  for (const line of renderCausalTree(tree)) out(line);
+  if (json === true) out(asciiJson(tree));
+  else for (const line of renderCausalTree(tree)) out(line);
   return 0;
 }
 
@@ -142,12 +148,25 @@ function renderCall(call: CausalCall): string[] {
   const lines = [`${mark} ${nameOf(call)}  ${why(call)}`];
   const { outcome } = call;
   if (call.effect !== 'permit') return lines;
+  lines.push(...flowOf(call));
   if (outcome === undefined) return [...lines, '  no outcome yet'];
   const credential =
     outcome.credential === undefined ? 'no credential' : `credential ${printable(outcome.credential)}`;
   const labels = call.labels === undefined ? '' : `, labels ${printable(call.labels.join(' '))}`;
   const detail = outcome.detail === undefined ? '' : `: ${printable(outcome.detail)}`;
   return [...lines, `  ${outcome.status}, ${milliseconds(outcome.micros)}, ${credential}${labels}${detail}`];
+}
+
+/** Where the values of the call were seen before: no proof that they come from there. */
+function flowOf({ provenance = {}, continues }: CausalCall): string[] {
+  const lines = Object.entries(provenance).flatMap(([path, entry]) => {
+    if (!isJsonObject(entry)) return [];
+    const sources = Array.isArray(entry['sources']) ? entry['sources'].filter(isJsonObject) : [];
+    const seen = sources.map(({ call, field }) => `${String(call)} ${String(field)}`).join(', ');
+    const where = seen === '' ? '' : `, seen in ${seen}`;
+    return [`  ${printable(path)}: ${printable(String(entry['level']))}${printable(where)}`];
+  });
+  return continues === undefined ? lines : [...lines, `  carries on ${continues}`];
 }
 
 function nameOf({ subject }: CausalCall): string {

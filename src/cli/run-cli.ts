@@ -8,6 +8,7 @@ import { listKeys, removeKey, rotateKeys } from './keys.ts';
 import { logList, logShow, logVerify } from './log.ts';
 import { type EraseFlags, logErase, logPrune } from './log-erase.ts';
 import { logCheckProof, logProve } from './log-prove.ts';
+import { logFollow, logQuery } from './log-query.ts';
 import { logReconcile } from './log-reconcile.ts';
 import { listRuns, revokeRun } from './runs.ts';
 import { serve } from './serve.ts';
@@ -104,9 +105,33 @@ function addLog(log: Command, done: (code: number) => void): void {
     .description('what a run did, why each call was allowed or refused, and its sub-agents')
     .argument('<run>', 'run id')
     .option(...data)
-    .action(async (run: string, options: { data: string }) =>
-      done(await logShow(run, { folder: options.data, out })),
+    .option('--json', 'as one JSON document')
+    .action(async (run: string, { data: folder, ...options }: { data: string; json?: true }) =>
+      done(await logShow(run, { folder, ...options, out })),
     );
+  log
+    .command('query')
+    .description(
+      'requests that fit a filter, newest first; such as: agent=ops-desk decision=forbid since=2026-03-01',
+    )
+    .argument('[filter...]', 'field=value; a comma means or, != means not')
+    .option(...data)
+    .option('--limit <n>', 'most lines', '100')
+    .option('--json', 'a JSON document for each')
+    .action(async (filter: string[], { data: folder, ...options }: QueryFlags) =>
+      done(logQuery(filter.join(' '), { folder, ...options, out })),
+    );
+  log
+    .command('follow')
+    .description('records as they are written')
+    .argument('[filter...]', 'as for query')
+    .option(...data)
+    .option('--json', 'a JSON document for each')
+    .action(async (filter: string[], { data: folder, ...options }: { data: string; json?: true }) => {
+      const stop = new AbortController();
+      void signalled().then(() => stop.abort());
+      done(await logFollow(filter.join(' '), { folder, ...options, out, signal: stop.signal }));
+    });
   log
     .command('verify')
     .description('prove that nothing in the log was edited, dropped, moved or cut off')
@@ -166,6 +191,8 @@ function addErasure(log: Command, done: (code: number) => void): void {
       done(await logPrune({ ...flags, out })),
     );
 }
+
+type QueryFlags = { data: string; limit: string; json?: true };
 
 type VerifyFlags = { data: string; key?: string; checkpoint?: string; policy?: string };
 

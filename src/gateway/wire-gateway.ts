@@ -32,6 +32,7 @@ import { readPinnedCatalogue } from './catalogue.ts';
 import type { Config } from './config.ts';
 import { type Containment, createContainment } from './containment.ts';
 import { createCredentialJournal } from './credential-journal.ts';
+import { openDefinitions } from './definitions.ts';
 import { hostsOf, publicUrlOf } from './gateway-urls.ts';
 import { createKeyCare, type KeyCare } from './key-care.ts';
 import { createEventIds, createSessions } from './mcp/index.ts';
@@ -105,7 +106,12 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
     principalOf: (name) => config.agents.find((agent) => agent.name === name)?.actsFor ?? [],
     log,
   });
-  const policies = createPolicies({ folder: config.policies, intentLog, log });
+  const policies = createPolicies({
+    folder: config.policies,
+    definitions: openDefinitions(config.data),
+    intentLog,
+    log,
+  });
 
   const cutting = {
     inFlight,

@@ -58,6 +58,17 @@ export {
   verifyConsistency,
   verifyInclusion,
 } from './merkle.ts';
+export {
+  type Descending,
+  type Filter,
+  fits,
+  indexedTermsOf,
+  intersect,
+  isIndexed,
+  parseFilter,
+  termsOf,
+  unite,
+} from './query/index.ts';
 export { type LedgerEntry, parseLedgerEntry, type Reconciliation, reconcile } from './reconcile.ts';
 export {
   type Actor,

@@ -9,6 +9,7 @@ export {
   type EmbeddedLogOptions,
   type EmbeddedRuns,
   type EmbeddedRunsOptions,
+  type Found,
   type FoundContent,
   joinContent,
   type KeepContent,

@@ -1,13 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { parseRunId, type RunId, SallyportError } from '../../base/index.ts';
+import { parseCallId, parseRunId, type RunId, SallyportError } from '../../base/index.ts';
 import {
   decodeRecord,
+  type Filter,
+  fits,
   hashesOfTiles,
   inclusionPath,
   type LogRecord,
   type LogSource,
   leafHash,
+  type OutcomeRecord,
   type StoredCheckpoint,
   type StoredRecord,
   scanHeader,
@@ -28,7 +31,11 @@ import {
   runOf,
   tilesOf,
 } from './index-queries.ts';
+import { candidates, outcomeOf, placeOfCall, type Searched } from './log-query.ts';
 import { corrupt } from './read-verified.ts';
+
+/** A record that a query found, with its outcome when it is an intent that has one. */
+export type Found = { readonly record: LogRecord; readonly outcome?: OutcomeRecord };
 
 /**
  * A second, read-only pair of eyes on a log: works from any process, also while a gateway writes. Uses the index
@@ -54,6 +61,10 @@ export interface LogReader extends LogSource, Disposable {
   prove(idx: number): { readonly bytes: Uint8Array; readonly proof: TlogProof } | undefined;
   /** What agents called and when they last had a run, since the log began. */
   agentUse(): AgentUse;
+  /** Records that fit a filter, newest first; requests, unless the filter asks for another type. */
+  find(filter: Filter): Generator<Found>;
+  /** The record at an index; undefined when there is none. Throws `ERR_LOG_CORRUPT` when it cannot be read. */
+  recordAt(idx: number): LogRecord | undefined;
   /** Records of all runs in the delegation tree of a run, in log order; empty when the log has no such run. */
   tree(run: RunId): LogRecord[];
 }
@@ -165,7 +176,9 @@ class FileReader implements LogReader {
     return this.#withTail((index, tail) => {
       const run = parseRunId(id);
       const ofRun = run === undefined ? [] : placesIn(run, index, tail);
-      return ofRun.length > 0 ? ofRun : this.#placesOfCall(id);
+      if (ofRun.length > 0) return ofRun;
+      const end = index === undefined ? 0 : readCursor(index).next;
+      return this.#placesOfCall(id, { index, end, tail });
     });
   }
 
@@ -181,11 +194,39 @@ class FileReader implements LogReader {
     });
   }
 
-  /** Calls are not indexed: reads the headers of all records, some microseconds each. */
-  #placesOfCall(call: string): number[] {
-    const places: number[] = [];
-    for (const { idx, bytes } of this.records(0)) if (scanHeader(bytes)?.call === call) places.push(idx);
-    return places;
+  *find(filter: Filter): Generator<Found> {
+    const searched = this.#withTail((index, tail): Searched => {
+      return { index, end: index === undefined ? 0 : readCursor(index).next, tail };
+    });
+    for (const idx of candidates(filter, searched)) {
+      const record = this.#decodeAt(idx);
+      if (!fits(record, filter)) continue;
+      const place = record.type === 'intent' ? outcomeOf(idx, record.call, searched) : undefined;
+      const outcome = place === undefined ? undefined : this.#decodeAt(place);
+      const status = outcome?.type === 'outcome' ? outcome.status : undefined;
+      if (filter.status.length > 0 && (status === undefined || !filter.status.includes(status))) continue;
+      yield outcome?.type === 'outcome' ? { record, outcome } : { record };
+    }
+  }
+
+  recordAt(idx: number): LogRecord | undefined {
+    const [row] = this.#read.all(idx, 1) as unknown as [number, Uint8Array][];
+    return row?.[0] === idx ? decode({ idx, bytes: row[1] }) : undefined;
+  }
+
+  /** Taints of the call are between its intent and its outcome, in the strand of its run. */
+  #placesOfCall(id: string, searched: Searched): number[] {
+    const call = parseCallId(id);
+    const first = call === undefined ? undefined : placeOfCall(call, searched);
+    if (call === undefined || first === undefined) return [];
+    const record = this.#decodeAt(first);
+    const run = 'run' in record ? record.run : undefined;
+    if (run === undefined) return [first];
+    const { index, tail } = searched;
+    return placesIn(run, index, tail).filter((idx) => {
+      const [row] = idx < first ? [] : (this.#read.all(idx, 1) as unknown as [number, Uint8Array][]);
+      return row !== undefined && scanHeader(row[1])?.call === call;
+    });
   }
 
   [Symbol.dispose](): void {

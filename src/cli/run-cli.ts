@@ -6,6 +6,7 @@ import { connect } from './connect.ts';
 import { type ExportFlags, exportLog } from './export.ts';
 import { listKeys, removeKey, rotateKeys } from './keys.ts';
 import { logList, logShow, logVerify } from './log.ts';
+import { logExport, logVerifyBundle } from './log-bundle.ts';
 import { type EraseFlags, logErase, logPrune } from './log-erase.ts';
 import { logCheckProof, logProve } from './log-prove.ts';
 import { logFollow, logQuery } from './log-query.ts';
@@ -134,13 +135,32 @@ function addLog(log: Command, done: (code: number) => void): void {
     });
   log
     .command('verify')
-    .description('prove that nothing in the log was edited, dropped, moved or cut off')
+    .description(
+      'prove that nothing in the log, or in an evidence bundle, was edited, dropped, moved or cut off',
+    )
+    .argument('[bundle]', 'evidence bundle; needs no log')
     .option(...data)
     .option('--key <vkey>', 'public key of the log from a place you trust; else the one in the data folder')
     .option('--checkpoint <file>', 'a checkpoint you kept from earlier, which the log must still contain')
     .option('--policy <file>', 'tlog-policy: which log to believe, which witnesses must have seen it')
-    .action(async ({ data: folder, ...known }: VerifyFlags) =>
-      done(await logVerify({ folder, out, ...known })),
+    .action(async (bundle: string | undefined, { data: folder, ...known }: VerifyFlags) =>
+      done(
+        bundle === undefined
+          ? await logVerify({ folder, out, ...known })
+          : logVerifyBundle(bundle, { out, ...known }),
+      ),
+    );
+  log
+    .command('export')
+    .description(
+      'one file with all evidence about a run and its delegation tree, to be verified by a stranger',
+    )
+    .argument('<run>', 'run id')
+    .requiredOption('--bundle <file>', 'where to')
+    .option('--content', 'disclose arguments and results that were kept')
+    .option(...data)
+    .action(async (run: string, { data: folder, ...options }: ExportBundleFlags) =>
+      done(logExport(run, { folder, ...options, out })),
     );
   log
     .command('reconcile')
@@ -191,6 +211,8 @@ function addErasure(log: Command, done: (code: number) => void): void {
       done(await logPrune({ ...flags, out })),
     );
 }
+
+type ExportBundleFlags = { data: string; bundle: string; content?: true };
 
 type QueryFlags = { data: string; limit: string; json?: true };
 

@@ -1,5 +1,6 @@
 export { type AuditReport, auditLog } from './audit.ts';
-export type { OpenIntent, RequestCounts } from './audit-pairing.ts';
+export { createPairingCheck, type OpenIntent, type RequestCounts } from './audit-pairing.ts';
+export { createStrandCheck } from './audit-strands.ts';
 export type { AuditOptions, WitnessedHead } from './audit-tree.ts';
 export {
   buildCausalTree,

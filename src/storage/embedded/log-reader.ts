@@ -11,6 +11,7 @@ import {
   type LogSource,
   leafHash,
   type OutcomeRecord,
+  parseNote,
   type StoredCheckpoint,
   type StoredRecord,
   scanHeader,
@@ -61,6 +62,13 @@ export interface LogReader extends LogSource, Disposable {
   prove(idx: number): { readonly bytes: Uint8Array; readonly proof: TlogProof } | undefined;
   /** What agents called and when they last had a run, since the log began. */
   agentUse(): AgentUse;
+  /**
+   * Records with proofs that are all of one checkpoint: the newest cosigned one that covers them, else the newest of
+   * all. Undefined when one of them is not signed for yet.
+   */
+  proveAll(
+    places: readonly number[],
+  ): { readonly idx: number; readonly bytes: Uint8Array; readonly proof: TlogProof }[] | undefined;
   /** Records that fit a filter, newest first; requests, unless the filter asks for another type. */
   find(filter: Filter): Generator<Found>;
   /** The record at an index; undefined when there is none. Throws `ERR_LOG_CORRUPT` when it cannot be read. */
@@ -191,6 +199,24 @@ class FileReader implements LogReader {
         return undefined;
       const path = inclusionPath(idx, signed.size, hashesOfTiles(tilesOf(index)));
       return { bytes: row[1], proof: { index: idx, path, checkpoint: signed.note } };
+    });
+  }
+
+  proveAll(places: readonly number[]) {
+    return this.#withTail((index) => {
+      const covered = index === undefined ? 0 : readCursor(index).next;
+      const last = Math.max(-1, ...places);
+      const usable = this.checkpoints().filter(({ size }) => size <= covered && size > last);
+      const signed =
+        usable.findLast(({ note }) => (parseNote(note)?.signatures.length ?? 0) > 1) ?? usable.at(-1);
+      if (index === undefined || signed === undefined) return undefined;
+      const hashes = hashesOfTiles(tilesOf(index));
+      return places.map((idx) => {
+        const [row] = this.#read.all(idx, 1) as unknown as [number, Uint8Array][];
+        if (row?.[0] !== idx) throw corrupt(`record ${idx} is missing`);
+        const path = inclusionPath(idx, signed.size, hashes);
+        return { idx, bytes: row[1], proof: { index: idx, path, checkpoint: signed.note } };
+      });
     });
   }
 

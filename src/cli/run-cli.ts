@@ -11,6 +11,7 @@ import { type EraseFlags, logErase, logPrune } from './log-erase.ts';
 import { logCheckProof, logProve } from './log-prove.ts';
 import { logFollow, logQuery } from './log-query.ts';
 import { logReconcile } from './log-reconcile.ts';
+import { logDiff, type ReplayFlags, replayRun } from './replay.ts';
 import { listRuns, revokeRun } from './runs.ts';
 import { serve } from './serve.ts';
 import { signalled } from './signalled.ts';
@@ -60,6 +61,16 @@ function createProgram(done: (code: number) => void): Command {
     .action(async (file: string) => done(await checkConfig({ file, out })));
   addConnect(program, done);
   addLog(program.command('log').description('read and verify the intent log'), done);
+  program
+    .command('replay')
+    .description('serve the recorded answers of a run to the same agent, and say where it departs')
+    .argument('<run>', 'run id')
+    .option('-d, --data <folder>', 'data folder of the gateway', './data')
+    .option('--port <n>', 'loopback port; any when 0', '0')
+    .option('--stdio <upstream>', 'serve this upstream over stdio instead')
+    .action(async (run: string, flags: ReplayFlags) =>
+      done(await replayRun(run, { ...flags, complain, stop: signalled() })),
+    );
   addRuns(program.command('runs').description('see and stop live runs, over the admin plane'), done);
   addWitness(program, done);
   addExport(program, done);
@@ -121,6 +132,15 @@ function addLog(log: Command, done: (code: number) => void): void {
     .option('--json', 'a JSON document for each')
     .action(async (filter: string[], { data: folder, ...options }: QueryFlags) =>
       done(logQuery(filter.join(' '), { folder, ...options, out })),
+    );
+  log
+    .command('diff')
+    .description('where two runs differ, call by call')
+    .argument('<run1>', 'run id')
+    .argument('<run2>', 'run id')
+    .option(...data)
+    .action(async (left: string, right: string, { data: folder }: { data: string }) =>
+      done(logDiff(left, right, { data: folder, out })),
     );
   log
     .command('follow')

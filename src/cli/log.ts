@@ -96,7 +96,7 @@ export async function logVerify(command: VerifyCommand): Promise<number> {
 
 /** The answer of an audit as lines. */
 export function renderReport(report: AuditReport): string[] {
-  const { verdict, findings, records, checkpoint, witnessed, counts, open } = report;
+  const { verdict, findings, records, checkpoint, witnessed, counts, open, erased } = report;
   const root = checkpoint && Buffer.from(checkpoint.root, 'base64url').toString('base64');
   const head =
     checkpoint && `checkpoint ${printable(checkpoint.origin)} size ${checkpoint.size} root ${root}`;
@@ -111,6 +111,7 @@ export function renderReport(report: AuditReport): string[] {
     ...open
       .slice(0, MAX_OPEN)
       .map(({ call, run, idx }) => `  open: call ${call} of run ${run}, record ${idx}`),
+    ...erased.slice(0, MAX_OPEN).map(({ run, idx }) => `  content of run ${run} erased by record ${idx}`),
     ...(open.length > MAX_OPEN ? [`  open: and ${open.length - MAX_OPEN} more`] : []),
   ];
   return lines.map(escapeInvisible);
@@ -148,13 +149,13 @@ function renderCall(call: CausalCall): string[] {
   const lines = [`${mark} ${nameOf(call)}  ${why(call)}`];
   const { outcome } = call;
   if (call.effect !== 'permit') return lines;
-  lines.push(...flowOf(call));
-  if (outcome === undefined) return [...lines, '  no outcome yet'];
+  const flow = flowOf(call);
+  if (outcome === undefined) return [...lines, '  no outcome yet', ...flow];
   const credential =
     outcome.credential === undefined ? 'no credential' : `credential ${printable(outcome.credential)}`;
   const labels = call.labels === undefined ? '' : `, labels ${printable(call.labels.join(' '))}`;
   const detail = outcome.detail === undefined ? '' : `: ${printable(outcome.detail)}`;
-  return [...lines, `  ${outcome.status}, ${milliseconds(outcome.micros)}, ${credential}${labels}${detail}`];
+  return [...lines, `  ${outcome.status}, ${milliseconds(outcome.micros)}, ${credential}${labels}${detail}`, ...flow];
 }
 
 /** Where the values of the call were seen before: no proof that they come from there. */

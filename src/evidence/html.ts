@@ -17,14 +17,21 @@ export function escapeText(text: string): string {
     );
 }
 
-/** A template whose values are escaped unless they are markup themselves. */
+/** Longest text that a page shows in one place. */
+const LONGEST = 20_100;
+
+/** A template whose values are cut and escaped unless they are markup themselves. */
 export function html(strings: TemplateStringsArray, ...values: readonly (string | number | Html)[]): Html {
   let markup = strings[0] ?? '';
   values.forEach((value, i) => {
-    markup += typeof value === 'object' ? value.markup : escapeText(String(value));
+    markup += typeof value === 'object' ? value.markup : escapeText(cut(String(value)));
     markup += strings[i + 1] ?? '';
   });
   return { markup };
+}
+
+function cut(text: string): string {
+  return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
 }
 
 export function join(parts: readonly Html[]): Html {

@@ -41,6 +41,7 @@ export async function serveReplay(
   const [root] = runs;
   if (root === undefined) throw new TypeError('there must be a run to replay');
   let begun = 0;
+  const ended = new Set<RunId>();
   const server: Server = createServer((request, response) => {
     handle(request, response).catch(() => response.destroy());
   });
@@ -53,14 +54,18 @@ export async function serveReplay(
     if (body === undefined) return answer(response, 413, undefined);
     const path = (request.url ?? '').split('?')[0] ?? '';
     if (path === '/oauth/token') return answer(response, 200, token(new URLSearchParams(body)));
-    if (path.startsWith('/oauth/')) return answer(response, 200, {});
+    if (path.startsWith('/oauth/')) {
+      const over = runOf(`DPoP ${new URLSearchParams(body).get('token') ?? ''}`, replays);
+      if (path === '/oauth/revoke' && over !== undefined) ended.add(over);
+      return answer(response, 200, {});
+    }
     const upstream = /^\/mcp\/([a-z0-9-]{1,63})$/.exec(path)?.[1];
     if (upstream === undefined) return answer(response, 404, undefined);
     if (request.method === 'DELETE') return answer(response, 200, undefined);
     if (request.method !== 'POST') return answer(response, 405, undefined);
     const run = runOf(request.headers.authorization, replays) ?? root?.run;
     const replay = run === undefined ? undefined : replays.get(run);
-    if (run === undefined || replay === undefined) return answer(response, 401, undefined);
+    if (run === undefined || replay === undefined || ended.has(run)) return answer(response, 401, undefined);
     const reply = play(body, upstream, run, replay, onStep);
     return reply === undefined ? answer(response, 202, undefined) : answer(response, 200, reply);
   }

@@ -2,6 +2,7 @@ import { createPairingCheck, type OpenIntent, type RequestCounts } from './audit
 import { createStrandCheck } from './audit-strands.ts';
 import { type AuditOptions, createTreeCheck, type WitnessedHead } from './audit-tree.ts';
 import type { Checkpoint } from './checkpoint.ts';
+import { decodeRecord } from './decode-record.ts';
 import type { Finding, Report } from './finding.ts';
 import type { LogSource } from './log-source.ts';
 import { leafHash } from './merkle.ts';
@@ -24,11 +25,14 @@ export type AuditReport = {
   /** The newest of those that a quorum of the policy's witnesses has cosigned. */
   readonly witnessed?: WitnessedHead;
   readonly counts: RequestCounts;
+  /** Runs whose content was destroyed, with the record that says so; the first 1,000. */
+  readonly erased: readonly { readonly run: string; readonly idx: number }[];
   /** Intents without an outcome: under way, or cut short by a crash that no start has cleared up yet. */
   readonly open: readonly OpenIntent[];
 };
 
 const MAX_FINDINGS = 20;
+const MAX_ERASED = 1000;
 
 /**
  * Verifies a log offline, from its bytes and a public key alone: recomputes every leaf hash, follows every
@@ -44,6 +48,7 @@ export function auditLog(source: LogSource, options: AuditOptions): AuditReport 
   const strands = createStrandCheck(report);
   const pairing = createPairingCheck(report);
   const end = options.upTo ?? Number.POSITIVE_INFINITY;
+  const erased: { run: string; idx: number }[] = [];
   let records = 0;
   let expected = 0;
   for (const { idx, bytes } of source.records(0)) {
@@ -60,6 +65,7 @@ export function auditLog(source: LogSource, options: AuditOptions): AuditReport 
       }
       strands.add(idx, leaf, header);
       pairing.add(idx, leaf, header);
+      if (header.type === 'erasure') erased.push(...erasedBy(idx, bytes, MAX_ERASED - erased.length));
     }
     records++;
     expected = idx + 1;
@@ -71,8 +77,15 @@ export function auditLog(source: LogSource, options: AuditOptions): AuditReport 
     records,
     ...heads,
     counts: pairing.counts,
+    erased,
     open: pairing.open(),
   };
+}
+
+function erasedBy(idx: number, bytes: Uint8Array, room: number): { run: string; idx: number }[] {
+  const decoded = decodeRecord(bytes);
+  if (!decoded.ok || decoded.value.type !== 'erasure') return [];
+  return decoded.value.runs.slice(0, room).map((run) => ({ run, idx }));
 }
 
 function verdictOf(findings: readonly Finding[]): AuditReport['verdict'] {

@@ -32,7 +32,7 @@ const RULES: readonly (readonly [rule: string, pattern: RegExp])[] = [
   ['url-password', /\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s/:@]{1,128}:(?<secret>[^\s/@]{1,256})@/gi],
   [
     'assignment',
-    /\b(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|client[_-]?secret)["']?\s*[=:]\s*["']?(?<secret>[^\s"',;&]{4,256})/gi,
+    /(?<![A-Za-z])(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|client[_-]?secret)["']?\s*[=:]\s*["']?(?<secret>[^\s"',;&]{4,256})/gi,
   ],
 ];
 

@@ -8,6 +8,7 @@ import {
   openLogReader,
 } from '../storage/index.ts';
 import { loadConfig } from './load-config.ts';
+import { originOf } from './open-gateway.ts';
 import { printable } from './printable.ts';
 import { callAdmin } from './runs.ts';
 
@@ -115,7 +116,7 @@ async function openOffline(config: Config): Promise<LogWithContent> {
   const now = systemClock;
   const log = await openEmbeddedLog({
     folder: config.data,
-    origin: `${config.trustDomain}/log`,
+    origin: originOf(config),
     now,
     queueLimit: config.limits.queuedRecords,
     checkpointEveryMs: 1000,

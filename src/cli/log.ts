@@ -155,7 +155,11 @@ function renderCall(call: CausalCall): string[] {
     outcome.credential === undefined ? 'no credential' : `credential ${printable(outcome.credential)}`;
   const labels = call.labels === undefined ? '' : `, labels ${printable(call.labels.join(' '))}`;
   const detail = outcome.detail === undefined ? '' : `: ${printable(outcome.detail)}`;
-  return [...lines, `  ${outcome.status}, ${milliseconds(outcome.micros)}, ${credential}${labels}${detail}`, ...flow];
+  return [
+    ...lines,
+    `  ${outcome.status}, ${milliseconds(outcome.micros)}, ${credential}${labels}${detail}`,
+    ...flow,
+  ];
 }
 
 /** Where the values of the call were seen before: no proof that they come from there. */

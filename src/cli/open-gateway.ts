@@ -119,7 +119,7 @@ async function openKeys({ data, keys }: Config): Promise<KeyRing> {
 }
 
 /** Each gateway has a log of its own, and its name says whose it is. */
-function originOf({ trustDomain, state }: Config): string {
+export function originOf({ trustDomain, state }: Config): string {
   return state.kind === 'embedded' ? `${trustDomain}/log` : `${trustDomain}/log/${state.gateway}`;
 }
 

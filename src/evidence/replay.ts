@@ -1,4 +1,4 @@
-import { canonicalJson, isJsonObject, type JsonObject } from '../base/index.ts';
+import { askedFor, canonicalJson, type JsonObject } from '../base/index.ts';
 import type { RecordedCall } from './recording.ts';
 
 /** A request of an agent that is run again. */
@@ -60,7 +60,7 @@ export function createReplay(calls: readonly RecordedCall[]): Replay {
       const [due] = open;
       const at = due?.number ?? calls.length + 1;
       const alike = [...open].filter((call) => isAtSameTarget(call, request));
-      const wanted = canonicalJson(askedFor(request));
+      const wanted = canonicalJson(askedFor({ method: request.method, params: request.params }));
       const isHandshake = HANDSHAKE.has(request.method);
       const match = alike.find(({ args }) => isHandshake || args === wanted);
       if (match === undefined) {
@@ -83,13 +83,6 @@ export function createReplay(calls: readonly RecordedCall[]): Replay {
       return { kind: 'served', call: match };
     },
   };
-}
-
-/** What a request is about, as the log commits to it. */
-function askedFor({ method, params }: ReplayRequest): JsonObject {
-  if (method === 'tools/call') return isJsonObject(params['arguments']) ? params['arguments'] : {};
-  const { _meta: _, ...rest } = params;
-  return rest as JsonObject;
 }
 
 function isAtSameTarget(call: RecordedCall, { upstream, method, params }: ReplayRequest): boolean {

@@ -18,13 +18,14 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 /** A call of tool `name`; `begun` and `ended` are places in the log. */
 function call(number: number, name: string, args: string, begun: number, ended: number): RecordedCall {
   const answer = { kind: 'result', value: { is: `answer ${number}` } } as const;
+  const asked = `{"arguments":${args},"name":"${name}"}`;
   return {
     number,
     call: newCall(),
     upstream: 'ops',
     method: 'tools/call',
     tool: name,
-    args,
+    args: asked,
     answer,
     begun,
     ended,
@@ -119,8 +120,17 @@ async function recorded(): Promise<RecordedRun[]> {
   {
     await using log = await openContentLog(folder);
     await log.append(runOpen(run));
-    await appendCall(log, run, newCall(), { tool: 'pay', args: '{"to":"a"}', result: '{"paid":true}' });
-    const subject = { upstream: 'ops', method: 'tools/call', tool: 'drop', args: { text: '{}' } };
+    await appendCall(log, run, newCall(), {
+      tool: 'pay',
+      args: '{"arguments":{"to":"a"},"name":"pay"}',
+      result: '{"paid":true}',
+    });
+    const subject = {
+      upstream: 'ops',
+      method: 'tools/call',
+      tool: 'drop',
+      args: { text: '{"arguments":{},"name":"drop"}' },
+    };
     await log.append({ ...refusal(run, denied), rpcId: 3, subject });
     await log.append(runClose(run));
   }

@@ -12,7 +12,7 @@ const NEGOTIATES = 'other_revision';
  * What clients send to keep MCP going (initialize, notifications, streams) is counted, not shown.
  */
 export function showCalls(print: Print): (intentLog: IntentLog) => IntentLog {
-  const open = new Map<string, IntentRecord>();
+  const open = new Map<string, IntentRecord<unknown>>();
   return (intentLog) => ({
     failed: intentLog.failed,
     [Symbol.asyncDispose]: () => intentLog[Symbol.asyncDispose](),
@@ -30,11 +30,14 @@ export function showCalls(print: Print): (intentLog: IntentLog) => IntentLog {
   });
 }
 
-function isWorthALine({ actor, subject }: IntentRecord): boolean {
+function isWorthALine({ actor, subject }: IntentRecord<unknown>): boolean {
   return actor.agent !== DESCRIBES_ITSELF && (subject.tool !== undefined || subject.method === 'tools/list');
 }
 
-function outcomeLine({ actor, subject, labels }: IntentRecord, outcome: OutcomeRecord): string {
+function outcomeLine(
+  { actor, subject, labels }: IntentRecord<unknown>,
+  outcome: OutcomeRecord<unknown>,
+): string {
   const credential =
     outcome.credential === undefined ? 'no credential' : `credential ${outcome.credential.id}`;
   const taint = labels === undefined ? '' : `, run is now ${labels.join(' ')}`;
@@ -48,7 +51,7 @@ function outcomeLine({ actor, subject, labels }: IntentRecord, outcome: OutcomeR
   );
 }
 
-function refusalLine({ actor, subject, decision, early, micros }: RefusalRecord): string {
+function refusalLine({ actor, subject, decision, early, micros }: RefusalRecord<unknown>): string {
   const reason =
     decision === undefined ? `refused: ${early?.reason}` : `${decision.code}: ${decision.reason}`;
   const why = decision?.policies.length ? `${reason} [${decision.policies.join(', ')}]` : reason;
@@ -59,7 +62,7 @@ function agentOf({ agent, chain }: IntentRecord['actor']): string {
   return chain.length > 1 ? `${agent} › sub-agent` : agent;
 }
 
-function nameOf(subject: RefusalRecord['subject']): string {
+function nameOf(subject: RefusalRecord<unknown>['subject']): string {
   if (subject === undefined) return '?';
   return `${subject.upstream}/${subject.tool ?? subject.method}`;
 }

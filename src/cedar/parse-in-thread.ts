@@ -21,6 +21,7 @@ export type FromParser =
       readonly op: 'parsed';
       readonly model: PolicyModel;
       readonly revision: PolicyRevision;
+      readonly source: string;
       readonly warnings: readonly string[];
     }
   | { readonly op: 'policies'; readonly policies: readonly Policy[]; readonly isLast: boolean };
@@ -51,8 +52,8 @@ export const parseInThread: PolicyParser = async (sources, catalogue) => {
       case 'problems':
         return err(first.problems);
       case 'parsed': {
-        const { model, revision, warnings } = first;
-        return ok({ policies: await receivePolicies(worker, until), model, revision, warnings });
+        const { model, revision, source, warnings } = first;
+        return ok({ policies: await receivePolicies(worker, until), model, revision, source, warnings });
       }
       case 'threw':
         throw new SallyportError(first.code ?? 'ERR_POLICY_INVALID', first.message);

@@ -22,6 +22,8 @@ export type PolicySet = {
   readonly policies: readonly Policy[];
   readonly model: PolicyModel;
   readonly revision: PolicyRevision;
+  /** What the revision is the beginning of the digest of: the catalogue's digest, and every policy by id. */
+  readonly source: string;
   /** What an operator should know although nothing is wrong. */
   readonly warnings: readonly string[];
 };
@@ -47,9 +49,10 @@ export function parsePolicySet(
   if (problems.length > 0) return err(problems.sort(byPlace));
   const policies = parsed.flatMap((entry) => entry.policy ?? []);
   const texts = parsed.map(({ statement, policy }) => [policy?.id, statement.text]).sort();
-  const revision = sha256(JSON.stringify([model.digest, texts])).slice(0, 16);
+  const source = JSON.stringify([model.digest, texts]);
+  const revision = sha256(source).slice(0, 16);
   const warnings = policies.length === 0 ? ['there are no policies, so every request is refused'] : [];
-  return ok({ policies, model, revision, warnings });
+  return ok({ policies, model, revision, source, warnings });
 }
 
 /** As an exception, for the start of the program. `ERR_POLICY_INVALID` lists every problem, one a line. */

@@ -17,7 +17,7 @@ function start({ sources, catalogue }: ToParse): void {
     say({ op: 'problems', problems: set.error });
     return;
   }
-  const { policies, model, revision, warnings } = set.value;
+  const { policies, model, revision, source, warnings } = set.value;
   let sent = 0;
   port?.on('message', () => {
     const batch = policies.slice(sent, sent + BATCH);
@@ -25,7 +25,7 @@ function start({ sources, catalogue }: ToParse): void {
     say({ op: 'policies', policies: batch, isLast: sent === policies.length });
     if (sent === policies.length) port?.close();
   });
-  say({ op: 'parsed', model, revision, warnings });
+  say({ op: 'parsed', model, revision, source, warnings });
 }
 
 try {

@@ -15,6 +15,8 @@ export type Reloaded = Result<PolicyRevision, readonly Problem[]>;
 
 export type Loaded = {
   readonly revision: PolicyRevision;
+  /** The text behind the revision (`PolicySet.source`). */
+  readonly source: string;
   /** Ids, sorted. */
   readonly policies: readonly string[];
   readonly warnings: readonly string[];
@@ -123,9 +125,9 @@ function toLoading(
   deps: PdpDeps,
 ): Result<Loading, readonly Problem[]> {
   if (!set.ok) return set;
-  const { revision, policies, warnings } = set.value;
+  const { revision, source, policies, warnings } = set.value;
   const ids = policies.map((policy) => policy.id).sort();
-  return ok({ pdp: createPdpFor(set.value, deps), loaded: { revision, policies: ids, warnings } });
+  return ok({ pdp: createPdpFor(set.value, deps), loaded: { revision, source, policies: ids, warnings } });
 }
 
 /** Calls back once the folder has been quiet for a while after a change, or when it cannot be followed any more. */

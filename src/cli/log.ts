@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseRunId, SallyportError } from '../base/index.ts';
+import { isJsonObject, parseRunId, SallyportError } from '../base/index.ts';
 import {
   type AuditReport,
   buildCausalTree,
@@ -13,6 +13,9 @@ import {
   type VerifierKey,
 } from '../intent-log/index.ts';
 import { auditDataFolder, type LogReader, openLogReader } from '../storage/index.ts';
+import { asciiJson, escapeInvisible, printable } from './printable.ts';
+
+export { printable } from './printable.ts';
 
 export type LogCommand = { readonly folder: string; readonly out: (line: string) => void };
 
@@ -46,8 +49,13 @@ export function logList({ folder, out }: LogCommand): number {
   return 0;
 }
 
+export type ShowCommand = LogCommand & {
+  /** One JSON document instead of lines for people. */
+  readonly json?: boolean;
+};
+
 /** Prints the delegation tree of a run, call by call. Exit code 0, or 1 when the log has no such run. */
-export function logShow(run: string, { folder, out }: LogCommand): number {
+export function logShow(run: string, { folder, out, json }: ShowCommand): number {
   const id = parseRunId(run);
   if (id === undefined) {
     out(`${printable(run)} is not a run id; "sallyport log list" shows those in the log`);
@@ -59,7 +67,8 @@ export function logShow(run: string, { folder, out }: LogCommand): number {
     out(`no run ${id} in the log; "sallyport log list" shows those that are`);
     return 1;
   }
-  for (const line of renderCausalTree(tree)) out(line);
+  if (json === true) out(asciiJson(tree));
+  else for (const line of renderCausalTree(tree)) out(line);
   return 0;
 }
 
@@ -86,7 +95,7 @@ export async function logVerify(command: VerifyCommand): Promise<number> {
 
 /** The answer of an audit as lines. */
 export function renderReport(report: AuditReport): string[] {
-  const { verdict, findings, records, checkpoint, witnessed, counts, open } = report;
+  const { verdict, findings, records, checkpoint, witnessed, counts, open, erased } = report;
   const root = checkpoint && Buffer.from(checkpoint.root, 'base64url').toString('base64');
   const head =
     checkpoint && `checkpoint ${printable(checkpoint.origin)} size ${checkpoint.size} root ${root}`;
@@ -101,6 +110,7 @@ export function renderReport(report: AuditReport): string[] {
     ...open
       .slice(0, MAX_OPEN)
       .map(({ call, run, idx }) => `  open: call ${call} of run ${run}, record ${idx}`),
+    ...erased.slice(0, MAX_OPEN).map(({ run, idx }) => `  content of run ${run} erased by record ${idx}`),
     ...(open.length > MAX_OPEN ? [`  open: and ${open.length - MAX_OPEN} more`] : []),
   ];
   return lines.map(escapeInvisible);
@@ -110,17 +120,6 @@ export function renderReport(report: AuditReport): string[] {
 export function renderCausalTree({ root, asked }: CausalTree): string[] {
   return renderRun(root, asked === root.opened.run ? undefined : asked).map(escapeInvisible);
 }
-
-/** Text from outside as it may be printed: control, bidi and invisible characters as escapes, long text cut. */
-export function printable(text: string): string {
-  return escapeInvisible(text.length > 300 ? `${text.slice(0, 300)}…` : text);
-}
-
-function escapeInvisible(line: string): string {
-  return line.replace(UNPRINTABLE, (char) => `\\u{${char.codePointAt(0)?.toString(16)}}`);
-}
-
-const UNPRINTABLE = /[\p{C}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}]/gu;
 
 function renderRun(run: CausalRun, asked: string | undefined): string[] {
   const { opened, closed, at, steps } = run;
@@ -149,12 +148,29 @@ function renderCall(call: CausalCall): string[] {
   const lines = [`${mark} ${nameOf(call)}  ${why(call)}`];
   const { outcome } = call;
   if (call.effect !== 'permit') return lines;
-  if (outcome === undefined) return [...lines, '  no outcome yet'];
+  const flow = flowOf(call);
+  if (outcome === undefined) return [...lines, '  no outcome yet', ...flow];
   const credential =
     outcome.credential === undefined ? 'no credential' : `credential ${printable(outcome.credential)}`;
   const labels = call.labels === undefined ? '' : `, labels ${printable(call.labels.join(' '))}`;
   const detail = outcome.detail === undefined ? '' : `: ${printable(outcome.detail)}`;
-  return [...lines, `  ${outcome.status}, ${milliseconds(outcome.micros)}, ${credential}${labels}${detail}`];
+  return [
+    ...lines,
+    `  ${outcome.status}, ${milliseconds(outcome.micros)}, ${credential}${labels}${detail}`,
+    ...flow,
+  ];
+}
+
+/** Where the values of the call were seen before: no proof that they come from there. */
+function flowOf({ provenance = {}, continues }: CausalCall): string[] {
+  const lines = Object.entries(provenance).flatMap(([path, entry]) => {
+    if (!isJsonObject(entry)) return [];
+    const sources = Array.isArray(entry['sources']) ? entry['sources'].filter(isJsonObject) : [];
+    const seen = sources.map(({ call, field }) => `${String(call)} ${String(field)}`).join(', ');
+    const where = seen === '' ? '' : `, seen in ${seen}`;
+    return [`  ${printable(path)}: ${printable(String(entry['level']))}${printable(where)}`];
+  });
+  return continues === undefined ? lines : [...lines, `  carries on ${continues}`];
 }
 
 function nameOf({ subject }: CausalCall): string {

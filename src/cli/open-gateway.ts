@@ -7,7 +7,9 @@ import {
   createEmbeddedRuns,
   createEmbeddedSingleUse,
   type EmbeddedLog,
+  joinContent,
   type LogState,
+  openEmbeddedContent,
   openEmbeddedKillSwitches,
   openEmbeddedLog,
   openRedisState,
@@ -58,6 +60,8 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
       'calls that were open when the gateway died have an unknown outcome',
     );
   }
+  const content = opening.use(await openEmbeddedContent({ folder: config.data, ...config.content, now }));
+  const joined = await joinContent(embedded, content);
   const state = await embedded.state();
   const stores =
     config.state.kind === 'embedded'
@@ -66,8 +70,10 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
   const gateway = opening.use(
     await createGateway(config, {
       ...stores,
-      logHealth: () => embedded.health(),
-      intentLog: tap === undefined ? embedded : tap(embedded),
+      logHealth: () => joined.health(),
+      intentLog: tap === undefined ? joined : tap(joined),
+      erase: (runs, by, reason) => joined.erase(runs, by, reason),
+      prune: (before, by, reason) => joined.prune(before, by, reason),
       keys: await openKeys(config),
       openCredential: (entry, deps) => openCredential(entry, { ...deps, environment: process.env, fetch }),
       ids: createIdSource(now),
@@ -82,7 +88,7 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
     publicUrl: gateway.publicUrl,
     adminUrl: gateway.adminUrl,
     issueJoinToken: gateway.issueJoinToken,
-    failed: embedded.failed,
+    failed: joined.failed,
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }
@@ -120,7 +126,7 @@ async function openKeys({ data, keys }: Config): Promise<KeyRing> {
 }
 
 /** Each gateway has a log of its own, and its name says whose it is. */
-function originOf({ trustDomain, state }: Config): string {
+export function originOf({ trustDomain, state }: Config): string {
   return state.kind === 'embedded' ? `${trustDomain}/log` : `${trustDomain}/log/${state.gateway}`;
 }
 

@@ -207,6 +207,21 @@ const Log = z.strictObject({
     .describe('When writes keep taking longer, only what reads is permitted.'),
 });
 
+const Content = z.strictObject({
+  keep: z
+    .enum(['none', 'redacted', 'encrypted'])
+    .default('encrypted')
+    .describe(
+      'What of arguments and results is kept beside the log: nothing, all but detected secrets, or all. What is kept is encrypted under a key of its run, and erased with it.',
+    ),
+  maxBytes: z
+    .int()
+    .min(1024)
+    .max(64 * 1024 * 1024)
+    .default(4 * 1024 * 1024)
+    .describe('Longest argument or result that is kept.'),
+});
+
 const Limits = z.strictObject({
   bodyBytes: z
     .int()
@@ -335,6 +350,7 @@ export const Config = z.strictObject({
     .default([])
     .describe('Browser origins allowed to call; none by default.'),
   log: Log.default(Log.parse({})).describe('Proofs of the intent log beyond this host.'),
+  content: Content.default(Content.parse({})).describe('Arguments and results of calls.'),
   keys: Keys.default(Keys.parse({})),
   staticSecrets: z
     .boolean()

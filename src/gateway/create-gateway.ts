@@ -172,6 +172,8 @@ async function adminPlaneOf(
     liveRuns: () => runs.live(),
     revoke: (run, by, reason) => endRun(run, { state: 'revoked', by, reason }, { runs, journal }),
     containment: wired.containment,
+    erase: ports.erase,
+    prune: ports.prune,
     status: () => statusOf(wired, ports),
     keys: wired.keyCare,
     tools: createToolReviews({ config, catalogue, pins: pinning.pins, policies, intentLog, log }),

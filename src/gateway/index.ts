@@ -1,5 +1,6 @@
 export { AgentChangeResult, AgentList, type AgentView } from './admin/agents-contract.ts';
 export {
+  EraseResult,
   ReviewedUpstream,
   type ReviewRequest,
   ReviewResult,

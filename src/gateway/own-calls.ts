@@ -16,7 +16,7 @@ import {
   type TrustDomain,
 } from '../identity/index.ts';
 import type { IntentLog } from '../intent-log/index.ts';
-import { commitTo, secretsOf, toActor, toEntry } from './call/index.ts';
+import { secretsOf, toActor, toAskedFor, toEntry } from './call/index.ts';
 import { type Authorize, type JsonRpcMessage, UpstreamError } from './upstream/index.ts';
 
 /** The agent name under which the gateway acts for itself; no configured agent may have it. */
@@ -91,13 +91,13 @@ async function recordOwnCall(
   const call = deps.ids.callId();
   const startedAt = deps.now();
   const method = typeof message?.['method'] === 'string' ? message['method'] : 'DELETE';
-  const args = commitTo(askedFor(message));
+  const args = toAskedFor(askedFor(message));
   const { leaf } = await deps.intentLog.append({
     type: 'intent',
     call,
     run: run.id,
     actor: toActor(caller),
-    subject: { upstream, method, args },
+    subject: { upstream, method, args: { text: args.text } },
     decision: DECISION,
     proof: '',
   });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { digestJson, type JsonObject, SallyportError } from '../base/index.ts';
 import { deriveAnnotations, type StoredAnnotations } from '../cedar/index.ts';
+import { keepPinned, openDefinitions } from './definitions.ts';
 import type { ToolDefinition } from './upstream/index.ts';
 
 const Annotations = z.strictObject({
@@ -70,6 +71,7 @@ export type PinStore = {
 /** Keeps pins in `<data>/pins.json`. Throws `ERR_CATALOGUE_INVALID` for a file it cannot make sense of. */
 export function openPinStore(dataFolder: string): PinStore {
   const file = join(dataFolder, 'pins.json');
+  const definitions = openDefinitions(dataFolder);
   const load = async (): Promise<Map<string, Pins>> => {
     const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return undefined;
@@ -87,6 +89,7 @@ export function openPinStore(dataFolder: string): PinStore {
   };
   async function replace(upstream: string, reviewed: Pins): Promise<void> {
     const pins = await load();
+    await keepPinned(reviewed, definitions);
     pins.set(upstream, reviewed);
     const text = JSON.stringify({ v: 1, upstreams: Object.fromEntries(pins) });
     await writeFile(`${file}.new`, text, { mode: 0o600 });

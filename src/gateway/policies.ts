@@ -10,6 +10,7 @@ import {
   type Reloaded,
 } from '../cedar/index.ts';
 import type { IntentLog } from '../intent-log/index.ts';
+import type { Definitions } from './definitions.ts';
 
 /** The PDP of a gateway from its start on: before policies can be loaded it refuses everything. */
 export interface Policies extends Pdp, AsyncDisposable {
@@ -18,7 +19,12 @@ export interface Policies extends Pdp, AsyncDisposable {
   load(catalogue: Catalogue): Promise<void>;
 }
 
-export type PoliciesDeps = { readonly folder: string; readonly intentLog: IntentLog; readonly log: Logger };
+export type PoliciesDeps = {
+  readonly folder: string;
+  readonly definitions: Definitions;
+  readonly intentLog: IntentLog;
+  readonly log: Logger;
+};
 
 const STARTING: Decision = {
   effect: 'forbid',
@@ -28,14 +34,15 @@ const STARTING: Decision = {
   reason: 'the gateway has no policies in force yet',
 };
 
-export function createPolicies({ folder, intentLog, log }: PoliciesDeps): Policies {
+export function createPolicies({ folder, definitions, intentLog, log }: PoliciesDeps): Policies {
   let pdp: ReloadablePdp | undefined;
 
   async function record(loaded: ReloadablePdp): Promise<void> {
-    const { revision, policies, warnings } = loaded.loaded;
+    const { revision, source, policies, warnings } = loaded.loaded;
     for (const warning of warnings) log.warn({ revision }, warning);
     log.info({ revision, policies: policies.length }, 'policies in force');
-    await intentLog.append({ type: 'policyset.load', revision, policies });
+    const digest = await definitions.keep(source);
+    await intentLog.append({ type: 'policyset.load', revision, policies, digest });
   }
 
   function onReload(result: Reloaded): void {

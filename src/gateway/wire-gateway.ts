@@ -32,6 +32,7 @@ import { readPinnedCatalogue } from './catalogue.ts';
 import type { Config } from './config.ts';
 import { type Containment, createContainment } from './containment.ts';
 import { createCredentialJournal } from './credential-journal.ts';
+import { openDefinitions } from './definitions.ts';
 import { hostsOf, publicUrlOf } from './gateway-urls.ts';
 import { createKeyCare, type KeyCare } from './key-care.ts';
 import { createEventIds, createSessions } from './mcp/index.ts';
@@ -49,6 +50,14 @@ export type GatewayPorts = {
   readonly intentLog: IntentLog;
   /** Whether calls may go out, and if not all of them, why. */
   readonly logHealth: () => LogHealth;
+  /** Destroys what is kept of runs that are over; gives how many arguments and results there were. */
+  readonly erase: (runs: readonly RunId[], by: string, reason: string) => Promise<number>;
+  /** The same for all runs of which nothing was kept since a time, in milliseconds since the epoch. */
+  readonly prune: (
+    before: number,
+    by: string,
+    reason: string,
+  ) => Promise<{ readonly runs: number; readonly parts: number }>;
   readonly runs: RunStore;
   readonly history: RunHistory;
   readonly singleUse: SingleUse;
@@ -99,7 +108,12 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
     principalOf: (name) => config.agents.find((agent) => agent.name === name)?.actsFor ?? [],
     log,
   });
-  const policies = createPolicies({ folder: config.policies, intentLog, log });
+  const policies = createPolicies({
+    folder: config.policies,
+    definitions: openDefinitions(config.data),
+    intentLog,
+    log,
+  });
 
   const cutting = {
     inFlight,

@@ -1,4 +1,5 @@
 import { createEpochCheck } from './audit-epochs.ts';
+import { type ErasurePlace, MAX_ERASED } from './audit-erasures.ts';
 import { createPairingCheck, type OpenIntent, type RequestCounts } from './audit-pairing.ts';
 import { createStrandCheck } from './audit-strands.ts';
 import { createFindingList, momentOf, type Report, type TimedFinding } from './finding.ts';
@@ -17,6 +18,8 @@ export type RecordsChecked = {
   readonly records: number;
   readonly counts: RequestCounts;
   readonly open: readonly OpenIntent[];
+  /** The first 1,000 erasure records. */
+  readonly erasures: readonly ErasurePlace[];
 };
 
 export function createRecordsCheck(): RecordsCheck {
@@ -25,6 +28,7 @@ export function createRecordsCheck(): RecordsCheck {
   const strands = createStrandCheck(report);
   const pairing = createPairingCheck(report);
   const epochs = createEpochCheck(report);
+  const erasures: ErasurePlace[] = [];
   let records = 0;
   let expected = 0;
   return {
@@ -42,11 +46,12 @@ export function createRecordsCheck(): RecordsCheck {
         strands.add(idx, leaf, header);
         epochs.add({ header, leaf, head }, pairing.openCount());
         pairing.add(idx, leaf, header);
+        if (header.type === 'erasure' && erasures.length < MAX_ERASED) erasures.push({ idx, leaf });
       }
       records++;
       expected = idx + 1;
     },
-    finish: () => ({ found: list.found, records, counts: pairing.counts, open: pairing.open() }),
+    finish: () => ({ found: list.found, records, counts: pairing.counts, open: pairing.open(), erasures }),
   };
 }
 

@@ -1,3 +1,4 @@
+import { type ErasedRun, readErased } from './audit-erasures.ts';
 import type { OpenIntent, RequestCounts } from './audit-pairing.ts';
 import { createRecordsCheck, type RecordsChecked } from './audit-records.ts';
 import {
@@ -29,6 +30,8 @@ export type AuditReport = {
   /** The newest of those that a quorum of the policy's witnesses has cosigned. */
   readonly witnessed?: WitnessedHead;
   readonly counts: RequestCounts;
+  /** Runs whose content was destroyed, with the record that says so; the first 1,000. */
+  readonly erased: readonly ErasedRun[];
   /** Intents without an outcome: under way, or cut short by a crash that no start has cleared up yet. */
   readonly open: readonly OpenIntent[];
 };
@@ -48,17 +51,19 @@ export function auditLog(source: LogSource, options: AuditOptions): AuditReport 
     tree.add(idx, leaf);
     records.add(idx, leaf, headOf(bytes));
   }
-  return composeReport(read.found, tree.finish(), records.finish());
+  return composeReport(source, read.found, tree.finish(), records.finish());
 }
 
-/** Puts together what the checks of an audit found, wherever they ran. */
+/** Puts together what the checks of an audit found, wherever they ran, with what was erased. */
 export function composeReport(
+  source: LogSource,
   read: readonly TimedFinding[],
   tree: TreeChecked,
-  { records, counts, open, found }: RecordsChecked,
+  { records, counts, open, erasures, found }: RecordsChecked,
 ): AuditReport {
-  const findings = inOrder(read, tree.found, found);
-  return { verdict: verdictOf(findings), findings, records, ...tree.heads, counts, open };
+  const { erased, found: unclaimed } = readErased(source, erasures);
+  const findings = inOrder(read, tree.found, found, unclaimed);
+  return { verdict: verdictOf(findings), findings, records, ...tree.heads, counts, erased, open };
 }
 
 function verdictOf(findings: readonly Finding[]): AuditReport['verdict'] {

@@ -1,5 +1,6 @@
-import type { CallId, RunId } from '../base/index.ts';
+import type { CallId, JsonObject, RunId } from '../base/index.ts';
 import type {
+  Commitment,
   DecisionEntry,
   IntentRecord,
   LogRecord,
@@ -26,6 +27,10 @@ export type CausalCall = {
   readonly detail?: string;
   /** Taint labels that the answer put on the delegation tree. */
   readonly labels?: readonly string[];
+  /** Where key arguments and content come from, by path. */
+  readonly provenance?: JsonObject;
+  /** The earlier call that this one carries on. */
+  readonly continues?: CallId;
   /** Missing while the call is under way; a refusal has none. */
   readonly outcome?: CausalOutcome;
   /** For a refusal: microseconds until it was given. */
@@ -37,6 +42,7 @@ export type CausalOutcome = {
   readonly status: OutcomeStatus;
   /** Id of the credential minted for this call. */
   readonly credential?: string;
+  readonly result?: Commitment;
   readonly micros: number;
   readonly detail?: string;
 };
@@ -122,9 +128,11 @@ function parentOf(run: CausalRun, runs: Map<RunId, DraftRun>): DraftRun | undefi
 }
 
 function permittedCall(record: IntentRecord & { idx: number; at: string }): Draft<CausalCall> {
-  const { idx, at, call, subject, decision, labels } = record;
+  const { idx, at, call, subject, decision, labels, provenance, continues } = record;
   const taint = labels === undefined ? {} : { labels };
-  return { kind: 'call', idx, at, call, subject, ...explain(decision), ...taint };
+  const flow = provenance === undefined ? {} : { provenance };
+  const origin = continues === undefined ? {} : { continues };
+  return { kind: 'call', idx, at, call, subject, ...explain(decision), ...taint, ...flow, ...origin };
 }
 
 function refusedCall(record: RefusalRecord & { idx: number; at: string }): CausalCall {
@@ -141,12 +149,13 @@ function explain(decision: DecisionEntry): Omit<DecisionEntry, 'revision'> {
 }
 
 function outcomeOf(record: OutcomeRecord & { idx: number }): CausalOutcome {
-  const { idx, status, credential, micros, detail } = record;
+  const { idx, status, credential, result, micros, detail } = record;
   return {
     idx,
     status,
     micros,
     ...(credential === undefined ? {} : { credential: credential.id }),
+    ...(result === undefined ? {} : { result }),
     ...(detail === undefined ? {} : { detail }),
   };
 }

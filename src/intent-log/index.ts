@@ -1,6 +1,7 @@
 export { type AuditReport, auditLog, composeReport } from './audit.ts';
-export type { OpenIntent, RequestCounts } from './audit-pairing.ts';
+export { createPairingCheck, type OpenIntent, type RequestCounts } from './audit-pairing.ts';
 export { createRecordsCheck } from './audit-records.ts';
+export { createStrandCheck } from './audit-strands.ts';
 export {
   type AuditOptions,
   createTreeCheck,
@@ -25,6 +26,19 @@ export {
   parseVerifierKey,
   verifyCheckpoint,
 } from './checkpoint.ts';
+export {
+  commit,
+  createDataKey,
+  type DataKey,
+  openDataKey,
+  openSealed,
+  type Part,
+  partKey,
+  type Redacted,
+  type Redaction,
+  redactSecrets,
+  sealPart,
+} from './content/index.ts';
 export { type Cosigner, cosignedAt, createCosigner, parseWitnessKey } from './cosignature.ts';
 export { decodeRecord, type RecordDefect } from './decode-record.ts';
 export {
@@ -54,6 +68,17 @@ export {
   verifyInclusion,
 } from './merkle.ts';
 export { createOpenRuns, type OpenRuns } from './open-runs.ts';
+export {
+  type Descending,
+  type Filter,
+  fits,
+  indexedTermsOf,
+  intersect,
+  isIndexed,
+  parseFilter,
+  termsOf,
+  unite,
+} from './query/index.ts';
 export { type LedgerEntry, parseLedgerEntry, type Reconciliation, reconcile } from './reconcile.ts';
 export {
   type Actor,
@@ -62,11 +87,14 @@ export {
   type BridgeEntry,
   type Commitment,
   type DecisionEntry,
+  type Digest,
   type EarlyRefusal,
   type EpochRecord,
+  type ErasureRecord,
   type GapRecord,
   type IntentRecord,
   type LogRecord,
+  type NewRecord,
   type OutcomeRecord,
   type OutcomeStatus,
   type PolicyLoadRecord,
@@ -77,6 +105,7 @@ export {
   type RefusalRecord,
   type RunCloseRecord,
   type RunOpenRecord,
+  type Spoken,
   type Subject,
   type ToolPinRecord,
 } from './record.ts';

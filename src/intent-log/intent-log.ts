@@ -1,4 +1,4 @@
-import type { RecordBody } from './record.ts';
+import type { NewRecord } from './record.ts';
 
 /** Proof that a record is on disk: its place and its RFC 6962 leaf hash (base64url). */
 export type Receipt = { readonly index: number; readonly leaf: string };
@@ -19,7 +19,7 @@ export type LogHealth =
  * that and every later `append` rejects with `ERR_LOG_UNAVAILABLE`, and no call may go out.
  */
 export interface IntentLog extends AsyncDisposable {
-  append(record: RecordBody): Promise<Receipt>;
+  append(record: NewRecord): Promise<Receipt>;
   /** Resolves with the reason when the log has closed because it failed; pending while it is fine. */
   readonly failed: Promise<Error>;
 }

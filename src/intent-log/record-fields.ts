@@ -8,8 +8,10 @@ import type {
   CredentialMention,
   CredentialRevokedRecord,
   DecisionEntry,
+  Digest,
   EarlyRefusal,
   EpochRecord,
+  ErasureRecord,
   GapRecord,
   IntentRecord,
   KeyChangeRecord,
@@ -66,7 +68,13 @@ function fields<T>(table: Table<T>): readonly Field[] {
   );
 }
 
-const commitment = fields<Commitment>({ digest: 'string', bytes: 'integer' });
+const commitment = fields<Commitment>({
+  mac: 'string',
+  bytes: 'integer',
+  kept: optional('string'),
+  keptMac: optional('string'),
+  redactions: optional('strings'),
+});
 
 const actor = fields<Actor>({
   run: 'string',
@@ -99,13 +107,15 @@ const credential = fields<CredentialMention>({ id: 'string', kind: 'string', exp
 
 const early = fields<EarlyRefusal>({ reason: 'string', detail: optional('string') });
 
+const digest = fields<Digest>({ digest: 'string', bytes: 'integer' });
+
 const bridge = fields<BridgeEntry>({
   from: 'string',
   to: 'string',
   method: 'string',
   call: 'string',
   first: optional('string'),
-  input: optional(commitment),
+  input: optional(digest),
 });
 
 /** The fields of every record type after the envelope, in stored order. docs/log-format.md lists the same. */
@@ -230,7 +240,12 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     micros: 'integer',
     bridge: optional(bridge),
   }),
-  'policyset.load': fields<PolicyLoadRecord>({ type: 'string', revision: 'string', policies: 'strings' }),
+  'policyset.load': fields<PolicyLoadRecord>({
+    type: 'string',
+    revision: 'string',
+    policies: 'strings',
+    digest: optional('string'),
+  }),
   'toolset.pin': fields<ToolPinRecord>({
     type: 'string',
     upstream: 'string',
@@ -246,4 +261,11 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
   recovery: fields<RecoveryRecord>({ type: 'string', unknown: 'strings' }),
   epoch: fields<EpochRecord>({ type: 'string', runs: 'integer', heads: 'string', inFlight: 'integer' }),
   gap: fields<GapRecord>({ type: 'string', reason: 'string', dropped: 'integer' }),
+  erasure: fields<ErasureRecord>({
+    type: 'string',
+    runs: 'strings',
+    parts: 'integer',
+    by: 'string',
+    reason: 'string',
+  }),
 };

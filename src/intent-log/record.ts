@@ -5,8 +5,26 @@ import type { Envelope, Evidence, KeyThumbprint, Owner, SpiffeId } from '../iden
 /** Version of the record format (docs/log-format.md). A reader refuses a version it does not know. */
 export const RECORD_VERSION = 1;
 
-/** SHA-256 of RFC 8785 bytes, base64url, and their length: what was sent, without keeping it. */
-export type Commitment = { readonly digest: string; readonly bytes: number };
+/**
+ * What was said, without holding it: HMAC-SHA256 over its RFC 8785 bytes, base64url, under a key of this call and part
+ * that comes from the data key of the run. Nobody without that key can try guesses.
+ */
+export type Commitment = {
+  readonly mac: string;
+  readonly bytes: number;
+  /** What lies beside the log: the whole, the whole without secrets, or nothing for its size. Absent: nothing. */
+  readonly kept?: 'encrypted' | 'redacted' | 'too-large';
+  /** The same over what is kept, where that is not the whole. */
+  readonly keptMac?: string;
+  /** What was taken out, as `rule@text:place+length`; the first 64. */
+  readonly redactions?: readonly string[];
+};
+
+/** SHA-256 over RFC 8785 bytes, base64url, and their length. Says what it stands for to anyone who can guess it. */
+export type Digest = { readonly digest: string; readonly bytes: number };
+
+/** What was said, as RFC 8785 text, on its way into the log: the log commits to it and holds no word of it. */
+export type Spoken = { readonly text: string };
 
 /** Who asked, copied into every record about a request: the log must be readable on its own. */
 export type Actor = {
@@ -19,13 +37,13 @@ export type Actor = {
 };
 
 /** What was asked of whom. */
-export type Subject = {
+export type Subject<Said = Commitment> = {
   readonly upstream: string;
   readonly method: string;
   readonly tool?: string;
   /** Digest of the pinned tool definition. */
   readonly pin?: string;
-  readonly args?: Commitment;
+  readonly args?: Said;
 };
 
 export type DecisionEntry = {
@@ -51,7 +69,7 @@ export type BridgeEntry = {
   /** The call that the server's question came in, for what belongs to a later round of it. */
   readonly first?: CallId;
   /** Commits to what the client answered in this round. */
-  readonly input?: Commitment;
+  readonly input?: Digest;
 };
 
 /** Why a request was refused before policy had its say. */
@@ -145,12 +163,12 @@ export type AgentChangeRecord = {
 };
 
 /** A permitted request, durable before anything leaves the gateway. */
-export type IntentRecord = {
+export type IntentRecord<Said = Commitment> = {
   readonly type: 'intent';
   readonly call: CallId;
   readonly run: RunId;
   readonly actor: Actor;
-  readonly subject: Subject;
+  readonly subject: Subject<Said>;
   readonly decision: DecisionEntry;
   /** Replay cache entry of the proof (see `Caller.proofId`), so that a restart does not forget it. */
   readonly proof: string;
@@ -167,14 +185,14 @@ export type IntentRecord = {
 };
 
 /** What became of an intent. Exactly one for each; durable before the agent sees the result. */
-export type OutcomeRecord = {
+export type OutcomeRecord<Said = Commitment> = {
   readonly type: 'outcome';
   readonly call: CallId;
   readonly run: RunId;
   /** Leaf hash of the intent. */
   readonly intent: string;
   readonly status: OutcomeStatus;
-  readonly result?: Commitment;
+  readonly result?: Said;
   readonly credential?: CredentialMention;
   /** Microseconds from arrival to this record. */
   readonly micros: number;
@@ -224,12 +242,12 @@ export type KeyChangeRecord = {
 };
 
 /** A refused request: by policy (then with a decision), or before policy. */
-export type RefusalRecord = {
+export type RefusalRecord<Said = Commitment> = {
   readonly type: 'refusal';
   readonly call: CallId;
   readonly run?: RunId;
   readonly actor?: Actor;
-  readonly subject?: Subject;
+  readonly subject?: Subject<Said>;
   readonly decision?: DecisionEntry;
   readonly early?: EarlyRefusal;
   readonly proof?: string;
@@ -242,6 +260,8 @@ export type PolicyLoadRecord = {
   readonly type: 'policyset.load';
   readonly revision: string;
   readonly policies: readonly string[];
+  /** SHA-256 of the policy texts and the catalogue they were read for, of which the revision is the beginning. */
+  readonly digest?: string;
 };
 
 export type ToolPinRecord = {
@@ -286,6 +306,16 @@ export type GapRecord = {
   readonly dropped: number;
 };
 
+/** The content of runs was destroyed with their data keys. Their records stay, and stay verifiable. */
+export type ErasureRecord = {
+  readonly type: 'erasure';
+  readonly runs: readonly RunId[];
+  /** How many arguments and results were kept of them. */
+  readonly parts: number;
+  readonly by: string;
+  readonly reason: string;
+};
+
 export type RecordBody =
   | BootRecord
   | RunOpenRecord
@@ -305,7 +335,15 @@ export type RecordBody =
   | ToolPinRecord
   | RecoveryRecord
   | EpochRecord
-  | GapRecord;
+  | GapRecord
+  | ErasureRecord;
+
+/** A record as it is given to the log: what was said in it is committed to on the way. */
+export type NewRecord =
+  | RecordBody
+  | IntentRecord<Commitment | Spoken>
+  | OutcomeRecord<Commitment | Spoken>
+  | RefusalRecord<Commitment | Spoken>;
 
 /**
  * The fields the log adds. `prev` is the leaf hash of the record before it in the same strand: a run's records

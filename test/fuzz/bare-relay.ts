@@ -28,7 +28,7 @@ import { agentGone, createEventIds, createSessions, writeAnswer } from '../../sr
 import { createProvenances } from '../../src/gateway/provenances.ts';
 import { openHttpUpstream } from '../../src/gateway/upstream/index.ts';
 import { NO_CREDENTIAL } from '../../src/identity/index.ts';
-import type { RecordBody } from '../../src/intent-log/index.ts';
+import type { NewRecord } from '../../src/intent-log/index.ts';
 import { createEmbeddedRuns } from '../../src/storage/index.ts';
 import { aRun } from '../support/a-run.ts';
 import { serveHttp } from '../support/serve-http.ts';
@@ -47,7 +47,7 @@ export type Decided = {
 export type BareRelay = AsyncDisposable & {
   readonly url: string;
   readonly decided: Decided[];
-  readonly records: RecordBody[];
+  readonly records: NewRecord[];
   readonly upstream: ByteUpstream;
   readonly inFlight: () => number;
   /** What the gateway threw that it should not have. */
@@ -89,7 +89,7 @@ function recordingPdp(decided: Decided[]): Pdp {
 export async function openBareRelay(): Promise<BareRelay> {
   const upstream = await startByteUpstream();
   const decided: Decided[] = [];
-  const records: RecordBody[] = [];
+  const records: NewRecord[] = [];
   const defects: unknown[] = [];
   const name = parseUpstreamName('desk') as UpstreamName;
   const http = openHttpUpstream({ name, url: upstream.url, timeoutMs: 2000, resultBytes: RESULT_BYTES });
@@ -120,7 +120,7 @@ export async function openBareRelay(): Promise<BareRelay> {
   };
 }
 
-function toDeps(own: Pick<CallDeps, 'upstreams'> & { decided: Decided[]; records: RecordBody[] }): CallDeps {
+function toDeps(own: Pick<CallDeps, 'upstreams'> & { decided: Decided[]; records: NewRecord[] }): CallDeps {
   const run = aRun({ envelope: { maxCalls: 1_000_000, expiresAt: Number.MAX_SAFE_INTEGER } });
   const stored = [{ run, state: 'live', spentCalls: 0 }] as const;
   const { history } = createEmbeddedRuns({

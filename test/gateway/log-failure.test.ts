@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { type OpenGateway, openGateway } from '../../src/cli/open-gateway.ts';
 import { createLogger, parseConfig } from '../../src/gateway/index.ts';
-import type { IntentLog, RecordBody } from '../../src/intent-log/index.ts';
+import type { IntentLog, NewRecord } from '../../src/intent-log/index.ts';
 import { callTool, type OpsSetting, prepareOpsGateway } from '../support/ops-gateway.ts';
 
 const open: AsyncDisposable[] = [];
@@ -11,7 +11,7 @@ afterEach(async () => {
 
 /** A gateway whose log fails for the records that `fails` names, from when it is told to. */
 async function openFailing(
-  fails: (record: RecordBody) => boolean,
+  fails: (record: NewRecord) => boolean,
 ): Promise<{ setting: OpsSetting; gateway: OpenGateway; fail: () => void }> {
   let isFailing = false;
   const tap = (log: IntentLog): IntentLog => ({

@@ -328,3 +328,38 @@ describe('the audit finds in a log that was signed as it is', () => {
     expect(report.findings.map(({ idx }) => idx)).toEqual([2, 3, 4]);
   });
 });
+
+describe('the audit of erasures', () => {
+  const erasure = (run: RunId) =>
+    ({ type: 'erasure', runs: [run], parts: 2, by: 'robin', reason: 'request 12' }) as const;
+
+  it('names the runs and the records that say so, the first 1,000', () => {
+    const log = writtenLog();
+    const first = log.stored.length;
+    for (let i = 0; i < 1001; i++) log.append(erasure(newRun()));
+    log.sign();
+    const { verdict, erased } = audit(log);
+    expect(verdict).toBe('verified');
+    expect(erased).toHaveLength(1000);
+    expect(erased[0]?.idx).toBe(first);
+  });
+
+  it('finds a record that reads otherwise the second time', () => {
+    const log = writtenLog();
+    const idx = log.stored.length;
+    log.append(erasure(newRun()));
+    log.sign();
+    const forged = new LogInMemory();
+    forged.stored = [...log.stored];
+    change(forged, idx, (text) => text.replace(/"runs":\["[^"]+"/, `"runs":["${newRun()}"`));
+    const twoFaced = {
+      records: (from: number) => (from === 0 ? log : forged).records(from),
+      checkpoints: () => log.checkpoints(),
+    };
+    expect(auditLog(twoFaced, { keys: [log.key] })).toMatchObject({
+      verdict: 'failed',
+      erased: [],
+      findings: [{ idx, what: expect.stringContaining('does not say which runs were erased') }],
+    });
+  });
+});

@@ -1,7 +1,7 @@
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
-import { askedFor, digestJson } from '../../src/base/index.ts';
+import { askedFor, canonicalJson } from '../../src/base/index.ts';
 import { decodeRecord, type LogRecord } from '../../src/intent-log/index.ts';
-import { openLogReader } from '../../src/storage/index.ts';
+import { openContentReader, openLogReader } from '../../src/storage/index.ts';
 import { type HttpServer, serveHttp } from './serve-http.ts';
 
 type Json = Record<string, unknown>;
@@ -40,7 +40,9 @@ export async function startWiretap(
     const { subject } = intent;
     if (subject.upstream !== upstream || subject.method !== method)
       wrong.push(`${method} at ${upstream}, and the log says ${subject.method} at ${subject.upstream}`);
-    if (subject.args?.digest !== digestJson(askedFor(message as never)))
+    using content = openContentReader(folder);
+    const kept = content.find(intent.run, intent.call, 'args', subject.args);
+    if (kept.state !== 'kept' || kept.text !== canonicalJson(askedFor(message as never)))
       wrong.push(`${method} with other arguments than the log says`);
     if (!run.endsWith(intent.run)) wrong.push(`${method} in the name of another run`);
   }

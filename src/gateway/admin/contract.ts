@@ -55,6 +55,17 @@ export const StopList = z.strictObject({
   ),
 });
 export type StopList = z.infer<typeof StopList>;
+const reason = z.string().trim().min(1).max(500).describe('Why; kept in the log.');
+
+/** Body of `POST /v1/content/erase`. */
+export const EraseRequest = z.strictObject({ runs: z.array(z.string()).min(1).max(10_000), reason });
+
+/** Body of `POST /v1/content/prune`: content of runs that are over and of which nothing was kept since `before`. */
+export const PruneRequest = z.strictObject({ before: z.iso.datetime({ offset: true }), reason });
+
+/** Answer of both: how many runs, and how many arguments and results of them. */
+export const EraseResult = z.strictObject({ runs: z.int(), parts: z.int() });
+export type EraseResult = z.infer<typeof EraseResult>;
 
 /** `GET /v1/status`. */
 export const Status = z.strictObject({

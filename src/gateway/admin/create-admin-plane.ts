@@ -9,6 +9,9 @@ import { agentRoutes } from './agent-routes.ts';
 import type { AuthenticateOperator } from './authenticate-operator.ts';
 import { type ContainmentPorts, containmentRoutes } from './containment-routes.ts';
 import {
+  EraseRequest,
+  type EraseResult,
+  PruneRequest,
   ReviewRequest,
   type ReviewResult,
   RevokeRequest,
@@ -37,6 +40,10 @@ export type AdminPorts = {
   readonly revoke: (run: RunId, by: string, reason: string) => Promise<readonly Run[]>;
   /** The kill switches. */
   readonly containment: ContainmentPorts;
+  /** Destroys what is kept of runs; gives how many arguments and results there were. */
+  readonly erase: (runs: readonly RunId[], by: string, reason: string) => Promise<number>;
+  /** The same for runs of which nothing was kept since a time, milliseconds since the epoch. */
+  readonly prune: (before: number, by: string, reason: string) => Promise<EraseResult>;
   readonly status: () => Promise<Status>;
   readonly keys: KeyCare;
   /** The tool catalogue as a reviewer sees it, and verdicts on it. */
@@ -136,6 +143,25 @@ function operatorRoutes(app: FastifyInstance, ports: AdminPorts): void {
   });
 
   keyRoutes(app, ports.keys, (request) => operatorOf.get(request) ?? '');
+  const erase = { bodyLimit: REVIEW_BYTES, config: { permission: 'content.erase' } } as const;
+  app.post('/v1/content/erase', erase, async (request, reply) => {
+    const body = EraseRequest.safeParse(request.body ?? {});
+    if (!body.success) return refuse(reply, 400, z.prettifyError(body.error));
+    const runs = body.data.runs.flatMap((run) => parseRunId(run) ?? []);
+    if (runs.length < body.data.runs.length) return refuse(reply, 400, 'runs must be run ids');
+    const live = new Set((await ports.liveRuns()).map(({ id }) => id));
+    const first = runs.find((run) => live.has(run));
+    if (first !== undefined) return refuse(reply, 409, `run ${first} is live; revoke it first`);
+    const parts = await ports.erase(runs, operatorOf.get(request) ?? '', body.data.reason);
+    return { runs: runs.length, parts } satisfies EraseResult;
+  });
+
+  app.post('/v1/content/prune', { config: { permission: 'content.erase' } }, async (request, reply) => {
+    const body = PruneRequest.safeParse(request.body ?? {});
+    if (!body.success) return refuse(reply, 400, z.prettifyError(body.error));
+    const { before, reason } = body.data;
+    return ports.prune(Date.parse(before), operatorOf.get(request) ?? '', reason);
+  });
 
   app.get('/v1/tools', { config: { permission: 'tools.read' } }, (): ToolList => ports.tools.list());
 

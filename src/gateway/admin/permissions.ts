@@ -13,6 +13,7 @@ export type Permission =
   | 'tools.review'
   | 'agents.read'
   | 'agents.write'
+  | 'content.erase'
   | 'log.read'
   | 'policies.write'
   | 'approvals.read'
@@ -28,6 +29,7 @@ export const PERMISSIONS: Readonly<Record<Role, readonly Permission[]>> = {
     'stops.write',
     'keys.read',
     'keys.write',
+    'content.erase',
     'tools.read',
     'agents.read',
     'agents.write',

@@ -1,9 +1,8 @@
-import { askedFor, canonicalJson, type JsonObject, SallyportError, sha256 } from '../../base/index.ts';
+import { askedFor, canonicalJson, type JsonObject, SallyportError } from '../../base/index.ts';
 import type { Decision, Forbid, NotPermitted, Permit, Target } from '../../cedar/index.ts';
-import type { OutcomeRecord } from '../../intent-log/index.ts';
+import type { OutcomeRecord, Spoken } from '../../intent-log/index.ts';
 import {
   type CallResult,
-  commitTo,
   type KnownRequest,
   refuse,
   toActor,
@@ -88,8 +87,7 @@ export async function answerOwn(
     await settle({ status: 'upstream_failed' });
     throw error;
   }
-  const result =
-    text === undefined ? {} : { result: { digest: sha256(text), bytes: Buffer.byteLength(text) } };
+  const result = text === undefined ? {} : { result: { text } };
   await settle({ status: 'ok', ...result });
   const given = session === undefined ? {} : { session };
   if (rpcId === undefined || text === undefined)
@@ -118,7 +116,7 @@ export async function openOwn(
   decision: Permit,
   signal: AbortSignal,
   deps: AggregateDeps,
-): Promise<((ending: Pick<OutcomeRecord, 'status' | 'result'>) => Promise<void>) | undefined> {
+): Promise<((ending: Pick<OutcomeRecord<Spoken>, 'status' | 'result'>) => Promise<void>) | undefined> {
   const { inbound, admitted, caller } = request;
   const { intentLog, inFlight, watch } = deps.call;
   const isCut = signal.aborted && !inbound.agentGone.aborted;
@@ -134,7 +132,7 @@ export async function openOwn(
     call: inbound.call,
     run: run.id,
     actor: toActor(caller),
-    subject: { upstream: AGGREGATE, method, args: commitTo(askedFor(message)) },
+    subject: { upstream: AGGREGATE, method, args: { text: canonicalJson(askedFor(message)) } },
     decision: toDecisionEntry(decision),
     proof: caller.proofId,
     ...(rpcId === undefined ? {} : { rpcId }),

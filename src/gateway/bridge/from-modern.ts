@@ -1,7 +1,7 @@
 import { isJsonObject, type JsonObject, type UpstreamName } from '../../base/index.ts';
 import {
   type CallResult,
-  commitTo,
+  digestOf,
   type KnownRequest,
   refuse,
   type UpstreamPort,
@@ -160,7 +160,7 @@ function nextRound(
     from: revisionOf(admitted),
     method: admitted.method,
     first: held.call.first,
-    input: commitTo(inputResponses),
+    input: digestOf(inputResponses),
   };
   return carryOutHere(
     request,

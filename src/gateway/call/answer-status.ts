@@ -1,11 +1,10 @@
-import { isJsonObject, type JsonObject } from '../../base/index.ts';
-import type { OutcomeRecord, OutcomeStatus, Receipt } from '../../intent-log/index.ts';
+import { canonicalJson, isJsonObject, type JsonObject } from '../../base/index.ts';
+import type { OutcomeRecord, OutcomeStatus, Receipt, Spoken } from '../../intent-log/index.ts';
 import type { Answer, JsonRpcMessage, UpstreamFailure } from '../upstream/index.ts';
-import { commitTo } from './entries.ts';
 import type { Call } from './resolve-call.ts';
 
 /** How a call ended, as far as the gateway can see. */
-export type Ending = Pick<OutcomeRecord, 'status' | 'result' | 'detail'>;
+export type Ending = Pick<OutcomeRecord<Spoken>, 'status' | 'result' | 'detail'>;
 
 /** A server that could not read a request answers with an error that has no id (JSON-RPC 2.0 §5). */
 export function isResponseTo(call: Call, { id, method, error }: JsonRpcMessage): boolean {
@@ -13,10 +12,16 @@ export function isResponseTo(call: Call, { id, method, error }: JsonRpcMessage):
   return id === call.rpcId || (error !== undefined && (id === undefined || id === null));
 }
 
-/** The end that a response is. A failed tool is a result with `isError`, whatever HTTP said. */
-export function endOfResponse(message: JsonRpcMessage): Ending {
-  const content = message['result'] ?? message['error'];
-  return { ...statusOf(message), ...(content === undefined ? {} : { result: commitTo(content) }) };
+/**
+ * The end that a response is. A failed tool is a result with `isError`, whatever HTTP said. `released` is what the
+ * agent gets of it: lists are cut down to what the run may see.
+ */
+export function endOfResponse(message: JsonRpcMessage, released: JsonRpcMessage): Ending {
+  const content = released['result'] ?? released['error'];
+  return {
+    ...statusOf(message),
+    ...(content === undefined ? {} : { result: { text: canonicalJson(content) } }),
+  };
 }
 
 function statusOf({ error, result }: JsonRpcMessage): { status: OutcomeStatus; detail?: string } {

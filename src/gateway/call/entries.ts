@@ -1,7 +1,7 @@
 import { canonicalJson, digestJson, type JsonObject, type JsonValue, sha256 } from '../../base/index.ts';
 import type { AskedValue, Decision, Explanation } from '../../cedar/index.ts';
 import type { Caller, CredentialEntry } from '../../identity/index.ts';
-import type { Actor, Commitment, DecisionEntry } from '../../intent-log/index.ts';
+import type { Actor, DecisionEntry, Digest, Spoken } from '../../intent-log/index.ts';
 
 /** Who asks, as every record about a request says it. */
 export function toActor(caller: Caller): Actor {
@@ -62,8 +62,16 @@ export function toEntry({ id, kind, expiresAt }: CredentialEntry): CredentialEnt
   return { id, kind, expiresAt };
 }
 
-/** Commits to a value without keeping it: SHA-256 and length of its RFC 8785 form. */
-export function commitTo(value: JsonValue): Commitment {
+/** SHA-256 and length of the RFC 8785 form of a value. */
+export function digestOf(value: JsonValue): Digest {
   const canonical = canonicalJson(value);
   return { digest: sha256(canonical), bytes: Buffer.byteLength(canonical) };
+}
+
+/** What a message asks for: its RFC 8785 form for the log to commit to, and the SHA-256 that credentials carry. */
+export type AskedFor = Spoken & { readonly digest: string };
+
+export function toAskedFor(value: JsonValue): AskedFor {
+  const text = canonicalJson(value);
+  return { text, digest: sha256(text) };
 }

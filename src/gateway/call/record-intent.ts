@@ -1,6 +1,6 @@
 import { isJsonObject } from '../../base/index.ts';
 import type { Explanation, Permit } from '../../cedar/index.ts';
-import type { Receipt, Subject } from '../../intent-log/index.ts';
+import type { Receipt, Spoken, Subject } from '../../intent-log/index.ts';
 import type { CallDeps } from './deps.ts';
 import { toActor, toDecisionEntry, toProvenanceEntry } from './entries.ts';
 import { labelsOf } from './labels.ts';
@@ -46,8 +46,9 @@ export async function recordIntent(
 }
 
 /** What a call is about, as the log says it. */
-export function toSubject(call: Call, deps: Pick<CallDeps, 'catalogue'>): Subject {
-  const { target, args } = call;
+export function toSubject(call: Call, deps: Pick<CallDeps, 'catalogue'>): Subject<Spoken> {
+  const { target } = call;
+  const args = { text: call.args.text };
   if (target.kind === 'method') return { upstream: target.upstream, method: target.method, args };
   const pin = deps.catalogue.tools(target.upstream).get(target.tool)?.digest;
   return {

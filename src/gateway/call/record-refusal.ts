@@ -1,5 +1,5 @@
 import type { AuthFailure, Caller } from '../../identity/index.ts';
-import type { BridgeEntry, EarlyRefusal, RefusalRecord, Subject } from '../../intent-log/index.ts';
+import type { BridgeEntry, EarlyRefusal, RefusalRecord, Spoken, Subject } from '../../intent-log/index.ts';
 import type { Admitted } from '../mcp/index.ts';
 import type { CallResult, Inbound, Refusal } from './call.ts';
 import type { CallDeps } from './deps.ts';
@@ -25,7 +25,7 @@ type RecordedRefusal = Exclude<Refusal, { step: 'forward' }>;
 export async function refuse(known: Known, refusal: RecordedRefusal, deps: CallDeps): Promise<CallResult> {
   const { inbound, admitted, caller, bridge } = known;
   const rpcId = admitted?.leg === 'POST' && admitted.kind === 'request' ? admitted.id : undefined;
-  const record: RefusalRecord = {
+  const record: RefusalRecord<Spoken> = {
     type: 'refusal',
     call: inbound.call,
     ...(caller === undefined
@@ -43,7 +43,7 @@ export async function refuse(known: Known, refusal: RecordedRefusal, deps: CallD
   return { kind: 'refused', call: inbound.call, refusal, ...(rpcId === undefined ? {} : { rpcId }) };
 }
 
-function subjectOf(known: Known, deps: CallDeps): Subject {
+function subjectOf(known: Known, deps: CallDeps): Subject<Spoken> {
   if (known.target !== undefined) return toSubject(known, deps);
   const { inbound, admitted } = known;
   const method = admitted?.leg === 'POST' && admitted.kind !== 'response' ? admitted.method : inbound.method;

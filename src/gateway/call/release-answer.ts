@@ -107,7 +107,7 @@ function followStream(
       observeBeside(call, message, deps);
     }
     const released = await filterAnswer(call, message, deps);
-    await settle(endOfResponse(message));
+    await settle(endOfResponse(message, released));
     if (isCutOff(underWay, call, deps)) return undefined;
     bindTask(call, message, deps);
     return withReceipt(released, call, intent);

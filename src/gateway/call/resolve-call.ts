@@ -1,12 +1,12 @@
 import { askedFor, err, ok, parseUpstreamName, type Result } from '../../base/index.ts';
 import type { Target } from '../../cedar/index.ts';
 import type { Caller, Run } from '../../identity/index.ts';
-import type { BridgeEntry, Commitment } from '../../intent-log/index.ts';
+import type { BridgeEntry } from '../../intent-log/index.ts';
 import { type Admitted, checkParamHeaders } from '../mcp/index.ts';
 import type { Era } from '../upstream/index.ts';
 import type { Inbound, ResolveRefusal, RpcId } from './call.ts';
 import type { CallDeps, UpstreamPort } from './deps.ts';
-import { commitTo } from './entries.ts';
+import { type AskedFor, toAskedFor } from './entries.ts';
 import { resolveTarget } from './resolve-target.ts';
 import { type TaskOrigin, tasksAskedFor } from './tasks.ts';
 
@@ -27,7 +27,7 @@ export type Call = {
   /** What made the task that this request is about. */
   readonly origin?: TaskOrigin;
   /** What the message asks for (`askedFor`). */
-  readonly args: Commitment;
+  readonly args: AskedFor;
   readonly bridge?: BridgeEntry;
 };
 
@@ -78,7 +78,7 @@ export function resolveCall(
     port,
     target: target.value,
     mcpHeaders,
-    args: commitTo(askedFor(admitted.leg === 'POST' ? admitted.message : undefined)),
+    args: toAskedFor(askedFor(admitted.leg === 'POST' ? admitted.message : undefined)),
     ...(admitted.leg === 'POST' && admitted.kind === 'request' ? { rpcId: admitted.id } : {}),
     ...(session === undefined ? {} : { session }),
     ...(origin === undefined ? {} : { origin }),

@@ -1,4 +1,4 @@
-import { SallyportError } from '../../base/index.ts';
+import { SallyportError, startThread } from '../../base/index.ts';
 import {
   type AuditOptions,
   type AuditReport,
@@ -11,7 +11,6 @@ import {
 import { eachOf } from './audit-stretch.ts';
 import type { AuditWorkerData, FromAuditWorker } from './audit-worker.ts';
 import type { LogReader } from './log-reader.ts';
-import { startThread } from './start-thread.ts';
 
 /**
  * The audit of a data folder on two cores: a thread reads, hashes and grows the tree, this one follows strands and
@@ -26,7 +25,7 @@ export async function auditDataFolder(
   const due = readDueCheckpoints(reader.checkpoints(), options, read.report);
   const data: AuditWorkerData = { ...due, folder, upTo: options.upTo ?? Number.POSITIVE_INFINITY };
   const records = createRecordsCheck();
-  const worker = startThread('audit-worker', data);
+  const worker = startThread('audit-worker', import.meta.url, data);
   const done = Promise.withResolvers<TreeChecked>();
   worker.on('error', done.reject);
   worker.on('exit', () => {
@@ -40,7 +39,7 @@ export async function auditDataFolder(
     return worker.postMessage('next');
   });
   try {
-    return composeReport(read.found, await done.promise, records.finish());
+    return composeReport(reader, read.found, await done.promise, records.finish());
   } finally {
     await worker.terminate();
   }

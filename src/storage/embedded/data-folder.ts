@@ -11,6 +11,10 @@ export type DataFolder = {
   readonly log: string;
   /** Derived from the log; may be deleted while no gateway runs. */
   readonly index: string;
+  /** Sealed arguments and results. May be deleted, and then is missing. */
+  readonly content: string;
+  /** The wrapped data keys of runs; without them content stays shut. */
+  readonly contentKeys: string;
   /** The newest checkpoint as a file, to be copied to where the gateway's host cannot write. */
   readonly checkpoint: string;
   /** The newest checkpoint that a witness has cosigned. */
@@ -25,6 +29,8 @@ export function dataFolderAt(path: string): DataFolder {
     path,
     log: join(path, 'log.db'),
     index: join(path, 'index.db'),
+    content: join(path, 'content.db'),
+    contentKeys: join(path, 'content-keys.db'),
     checkpoint: join(path, 'checkpoint'),
     cosigned: join(path, 'checkpoint.cosigned'),
     verifierKey: join(path, 'log-public-key'),

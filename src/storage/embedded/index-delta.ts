@@ -1,5 +1,12 @@
 import type { CallId, RunId } from '../../base/index.ts';
-import type { Hash, IntentRecord, LogRecord, RunCloseRecord, RunOpenRecord } from '../../intent-log/index.ts';
+import {
+  type Hash,
+  type IntentRecord,
+  indexedTermsOf,
+  type LogRecord,
+  type RunCloseRecord,
+  type RunOpenRecord,
+} from '../../intent-log/index.ts';
 
 /** Where a strand ends: what the next record of it must follow. */
 export type StrandHead = { readonly seq: number; readonly leaf: Hash };
@@ -29,8 +36,17 @@ export type IndexDelta = {
   readonly labels: Map<RunId, Set<string>>;
   /** Intents of this stretch that have no outcome in it. */
   readonly openIntents: Map<CallId, { readonly idx: number; readonly run: RunId; readonly leaf: Hash }>;
-  /** Calls with an outcome in this stretch and the intent before it. */
-  readonly settled: Set<CallId>;
+  /** Calls with an outcome in this stretch and the intent before it, with the index of the outcome. */
+  readonly settled: Map<CallId, number>;
+  /** Outcomes of this stretch by the index of the intent, which is in it, too. */
+  readonly outcomes: Map<number, number>;
+  /** Intents and refusals of the stretch. */
+  readonly calls: Map<CallId, number>;
+  /** Where in the stretch each term is. */
+  readonly postings: Map<string, number[]>;
+  /** Times of the stretch, milliseconds since the epoch. */
+  minAt: number;
+  maxAt: number;
   readonly proofs: string[];
   /** Leaf hashes of the stretch, from index `from` on: they make the tiles of the tree grow. */
   readonly from: number;
@@ -52,7 +68,12 @@ export function emptyDelta(next: number, leaf: Hash): IndexDelta {
     counts: new Map(),
     labels: new Map(),
     openIntents: new Map(),
-    settled: new Set(),
+    settled: new Map(),
+    outcomes: new Map(),
+    calls: new Map(),
+    postings: new Map(),
+    minAt: Number.POSITIVE_INFINITY,
+    maxAt: Number.NEGATIVE_INFINITY,
     proofs: [],
     from: next,
     leaves: [],
@@ -68,6 +89,7 @@ export function addToDelta(delta: IndexDelta, record: LogRecord, leaf: Hash): vo
   delta.leaves.push(leaf);
   delta.at = record.at;
   addToStrand(delta, record, leaf);
+  addToPostings(delta, record);
   switch (record.type) {
     case 'run.open':
       delta.opened.set(record.run, record);
@@ -92,7 +114,7 @@ export function addToDelta(delta: IndexDelta, record: LogRecord, leaf: Hash): vo
       addLabels(delta, record.run, record.labels);
       return;
     case 'outcome':
-      if (!delta.openIntents.delete(record.call)) delta.settled.add(record.call);
+      settle(delta, record);
       return;
     case 'refusal':
       if (record.run !== undefined && record.decision !== undefined) countsOf(delta, record.run).denials++;
@@ -100,6 +122,27 @@ export function addToDelta(delta: IndexDelta, record: LogRecord, leaf: Hash): vo
       return;
     default:
       return; // nothing but its place is indexed
+  }
+}
+
+function addToPostings(delta: IndexDelta, record: LogRecord): void {
+  const at = Date.parse(record.at);
+  if (at < delta.minAt) delta.minAt = at;
+  if (at > delta.maxAt) delta.maxAt = at;
+  if (record.type === 'intent' || record.type === 'refusal') delta.calls.set(record.call, record.idx);
+  for (const term of indexedTermsOf(record)) {
+    const known = delta.postings.get(term);
+    if (known === undefined) delta.postings.set(term, [record.idx]);
+    else known.push(record.idx);
+  }
+}
+
+function settle(delta: IndexDelta, { call, idx }: LogRecord & { readonly call: CallId }): void {
+  const intent = delta.openIntents.get(call);
+  if (intent === undefined) delta.settled.set(call, idx);
+  else {
+    delta.outcomes.set(intent.idx, idx);
+    delta.openIntents.delete(call);
   }
 }
 

@@ -7,7 +7,7 @@ import { isSqliteError, SQLITE_CORRUPT, SQLITE_NOTADB } from './sqlite.ts';
 export const PROOF_MEMORY = 600_000;
 
 /** Changes with every change of the tables or of what they mean; an index of another format is rebuilt. */
-const FORMAT = 3;
+const FORMAT = 4;
 
 const SCHEMA = `
 CREATE TABLE cursor (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL, leaf TEXT NOT NULL) STRICT;
@@ -26,6 +26,12 @@ CREATE INDEX runs_not_closed ON runs (root) WHERE state = 'live';
 CREATE INDEX runs_by_close ON runs (closed_at);
 CREATE TABLE tree_labels (root TEXT NOT NULL, label TEXT NOT NULL, PRIMARY KEY (root, label)) STRICT, WITHOUT ROWID;
 CREATE TABLE open_intents (call TEXT PRIMARY KEY, idx INTEGER NOT NULL, run TEXT NOT NULL, leaf TEXT NOT NULL) STRICT;
+CREATE TABLE postings (
+  term TEXT NOT NULL, first INTEGER NOT NULL, list TEXT NOT NULL, PRIMARY KEY (term, first)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE stretches (first INTEGER PRIMARY KEY, min_at INTEGER NOT NULL, max_at INTEGER NOT NULL) STRICT;
+CREATE TABLE outcomes (intent INTEGER PRIMARY KEY, outcome INTEGER NOT NULL) STRICT;
+CREATE TABLE calls (call TEXT PRIMARY KEY, idx INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE proofs (at INTEGER NOT NULL, list TEXT NOT NULL) STRICT;
 CREATE INDEX proofs_by_time ON proofs (at);
 CREATE TABLE tiles (level INTEGER NOT NULL, n INTEGER NOT NULL, hashes BLOB NOT NULL, PRIMARY KEY (level, n)) STRICT, WITHOUT ROWID;

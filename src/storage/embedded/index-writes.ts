@@ -14,6 +14,7 @@ export function writeDelta(db: DatabaseSync, delta: IndexDelta): void {
   writeTiles(db, delta);
   writeRenewals(db, delta);
   writeToolUse(db, delta);
+  writePostings(db, delta);
   db.prepare('UPDATE cursor SET next = ?, leaf = ?').run(delta.next, delta.leaf);
 }
 
@@ -50,11 +51,31 @@ function writeLabels(db: DatabaseSync, { labels }: IndexDelta): void {
   for (const [run, added] of labels) for (const label of added) insert.run(label, run);
 }
 
-function writeIntents(db: DatabaseSync, { openIntents, settled }: IndexDelta): void {
+function writeIntents(db: DatabaseSync, { openIntents, settled, outcomes, calls }: IndexDelta): void {
+  const join = db.prepare(
+    'INSERT OR REPLACE INTO outcomes (intent, outcome) SELECT idx, ? FROM open_intents WHERE call = ?',
+  );
   const settle = db.prepare('DELETE FROM open_intents WHERE call = ?');
-  for (const call of settled) settle.run(call);
+  for (const [call, outcome] of settled) {
+    join.run(outcome, call);
+    settle.run(call);
+  }
+  const joined = db.prepare('INSERT OR REPLACE INTO outcomes (intent, outcome) VALUES (?, ?)');
+  for (const [intent, outcome] of outcomes) joined.run(intent, outcome);
+  const known = db.prepare('INSERT OR IGNORE INTO calls (call, idx) VALUES (?, ?)');
+  for (const [call, idx] of calls) known.run(call, idx);
   const open = db.prepare('INSERT OR REPLACE INTO open_intents (call, idx, run, leaf) VALUES (?, ?, ?, ?)');
   for (const [call, { idx, run, leaf }] of openIntents) open.run(call, idx, run, leaf);
+}
+
+function writePostings(db: DatabaseSync, { from, postings, minAt, maxAt }: IndexDelta): void {
+  const put = db.prepare('INSERT OR REPLACE INTO postings (term, first, list) VALUES (?, ?, ?)');
+  for (const [term, list] of postings) put.run(term, list[0] as number, JSON.stringify(list));
+  db.prepare('INSERT OR REPLACE INTO stretches (first, min_at, max_at) VALUES (?, ?, ?)').run(
+    from,
+    minAt,
+    maxAt,
+  );
 }
 
 function writeTiles(db: DatabaseSync, { from, leaves }: IndexDelta): void {

@@ -1,8 +1,18 @@
 export { auditDataFolder } from './audit-folder.ts';
+export {
+  type ContentReader,
+  type EmbeddedContentOptions,
+  type FoundContent,
+  joinContent,
+  type KeepContent,
+  type LogWithContent,
+  openContentReader,
+  openEmbeddedContent,
+} from './content/index.ts';
 export type { AgentUse, LoggedRun, LogState, OpenIntentRow } from './index-queries.ts';
 export { type EmbeddedLog, type EmbeddedLogOptions, openEmbeddedLog } from './intent-log-embedded.ts';
 export { type EmbeddedKillSwitches, openEmbeddedKillSwitches } from './kill-switches.ts';
-export { type LogReader, openLogReader } from './log-reader.ts';
+export { type Found, type LogReader, openLogReader } from './log-reader.ts';
 export type { PastRun } from './run-counts.ts';
 export { createEmbeddedRuns, type EmbeddedRuns, type EmbeddedRunsOptions } from './run-store.ts';
 export type { StoredRun } from './run-tree.ts';

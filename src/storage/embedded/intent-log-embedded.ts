@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
-import { type AgentName, type CallId, type Clock, SallyportError } from '../../base/index.ts';
+import { type AgentName, type CallId, type Clock, SallyportError, startThread } from '../../base/index.ts';
 import type { KeyThumbprint } from '../../identity/index.ts';
 import {
   type EncodedBody,
@@ -8,12 +8,11 @@ import {
   type IntentLog,
   isKeyName,
   type LogHealth,
+  type NewRecord,
   type Receipt,
-  type RecordBody,
 } from '../../intent-log/index.ts';
 import type { RoomSettings } from './disk-room.ts';
 import type { LogState } from './index-queries.ts';
-import { startThread } from './start-thread.ts';
 import {
   type Answer,
   type AnswerTo,
@@ -51,6 +50,8 @@ export interface EmbeddedLog extends IntentLog {
   readonly verifierKey: string;
   /** Calls that a crash had left without an outcome; each now has one with status `unknown`. */
   readonly recovered: readonly CallId[];
+  /** Counts a record that could not even be given to the log, for the next `gap` record. */
+  noteDropped(): void;
   /** Whether calls may go out, and if not all of them, why. */
   health(): LogHealth;
   /** What happened before, for a starting gateway. */
@@ -91,7 +92,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
   const { folder, origin, checkpointEveryMs, epochEveryMs = EPOCH, room = NO_ROOM, now } = options;
   if (!isKeyName(origin)) throw new TypeError('origin must be a name without spaces and plus signs');
   const settings: WorkerSettings = { folder, origin, checkpointEveryMs, epochEveryMs, room, now: now() };
-  const worker = startThread('log-worker', settings);
+  const worker = startThread('log-worker', import.meta.url, settings);
   const opened = await firstMessage(worker);
   if (opened.op === 'opened') return new WorkerLog(worker, opened, options);
   await worker.terminate();
@@ -158,7 +159,7 @@ class WorkerLog implements EmbeddedLog {
     });
   }
 
-  append(record: RecordBody): Promise<Receipt> {
+  append(record: NewRecord): Promise<Receipt> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     if (this.#queue.length + this.#inFlight.length >= roomFor(record, this.#queueLimit)) {
       this.#dropped++;
@@ -168,6 +169,12 @@ class WorkerLog implements EmbeddedLog {
       this.#queue.push({ body: encodeBody(record), resolve, reject });
       this.#sendSoon();
     });
+  }
+
+  noteDropped(): void {
+    if (this.#closed !== undefined) return;
+    this.#dropped++;
+    this.#sendSoon();
   }
 
   health(): LogHealth {
@@ -316,7 +323,7 @@ class WorkerLog implements EmbeddedLog {
   }
 
   #drained(): Promise<void> {
-    if (this.#queue.length + this.#inFlight.length === 0) return Promise.resolve();
+    if (this.#queue.length + this.#inFlight.length + this.#dropped === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#idle = resolve;
     });
@@ -332,7 +339,7 @@ class WorkerLog implements EmbeddedLog {
  * written would live again after a restart, and there are no more of these than of what they end. Callers that
  * nobody knows get a quarter, so that they cannot keep out those who are known.
  */
-function roomFor(record: RecordBody, limit: number): number {
+function roomFor(record: NewRecord, limit: number): number {
   const { type } = record;
   if (type === 'outcome' || type === 'run.close' || type === 'credential.revoked')
     return Number.POSITIVE_INFINITY;

@@ -1,14 +1,18 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { parseRunId, type RunId, SallyportError } from '../../base/index.ts';
+import { parseCallId, parseRunId, type RunId, SallyportError } from '../../base/index.ts';
 import {
   decodeRecord,
+  type Filter,
+  fits,
   hashesOfTiles,
   headOf,
   inclusionPath,
   type LogRecord,
   type LogSource,
   leafHash,
+  type OutcomeRecord,
+  parseNote,
   type StoredCheckpoint,
   type StoredRecord,
   scanHeader,
@@ -29,7 +33,11 @@ import {
   runOf,
   tilesOf,
 } from './index-queries.ts';
+import { candidates, outcomeOf, placeOfCall, type Searched } from './log-query.ts';
 import { corrupt } from './read-verified.ts';
+
+/** A record that a query found, with its outcome when it is an intent that has one. */
+export type Found = { readonly record: LogRecord; readonly outcome?: OutcomeRecord };
 
 /**
  * A second, read-only pair of eyes on a log: works from any process, also while a gateway writes. Uses the index
@@ -55,6 +63,17 @@ export interface LogReader extends LogSource, Disposable {
   prove(idx: number): { readonly bytes: Uint8Array; readonly proof: TlogProof } | undefined;
   /** What agents called and when they last had a run, since the log began. */
   agentUse(): AgentUse;
+  /**
+   * Records with proofs that are all of one checkpoint: the newest cosigned one that covers them, else the newest of
+   * all. Undefined when one of them is not signed for yet.
+   */
+  proveAll(
+    places: readonly number[],
+  ): { readonly idx: number; readonly bytes: Uint8Array; readonly proof: TlogProof }[] | undefined;
+  /** Records that fit a filter, newest first; requests, unless the filter asks for another type. */
+  find(filter: Filter): Generator<Found>;
+  /** The record at an index; undefined when there is none. Throws `ERR_LOG_CORRUPT` when it cannot be read. */
+  recordAt(idx: number): LogRecord | undefined;
   /** Records of all runs in the delegation tree of a run, in log order; empty when the log has no such run. */
   tree(run: RunId): LogRecord[];
 }
@@ -166,7 +185,9 @@ class FileReader implements LogReader {
     return this.#withTail((index, tail) => {
       const run = parseRunId(id);
       const ofRun = run === undefined ? [] : placesIn(run, index, tail);
-      return ofRun.length > 0 ? ofRun : this.#placesOfCall(id);
+      if (ofRun.length > 0) return ofRun;
+      const end = index === undefined ? 0 : readCursor(index).next;
+      return this.#placesOfCall(id, { index, end, tail });
     });
   }
 
@@ -182,12 +203,57 @@ class FileReader implements LogReader {
     });
   }
 
-  /** Calls are not indexed: reads the headers of all records, some microseconds each. */
-  #placesOfCall(call: string): number[] {
-    const places: number[] = [];
-    for (const { idx, bytes } of this.records(0))
-      if (scanHeader(headOf(bytes))?.call === call) places.push(idx);
-    return places;
+  proveAll(places: readonly number[]) {
+    return this.#withTail((index) => {
+      const covered = index === undefined ? 0 : readCursor(index).next;
+      const last = Math.max(-1, ...places);
+      const usable = this.checkpoints().filter(({ size }) => size <= covered && size > last);
+      const signed =
+        usable.findLast(({ note }) => (parseNote(note)?.signatures.length ?? 0) > 1) ?? usable.at(-1);
+      if (index === undefined || signed === undefined) return undefined;
+      const hashes = hashesOfTiles(tilesOf(index));
+      return places.map((idx) => {
+        const [row] = this.#read.all(idx, 1) as unknown as [number, Uint8Array][];
+        if (row?.[0] !== idx) throw corrupt(`record ${idx} is missing`);
+        const path = inclusionPath(idx, signed.size, hashes);
+        return { idx, bytes: row[1], proof: { index: idx, path, checkpoint: signed.note } };
+      });
+    });
+  }
+
+  *find(filter: Filter): Generator<Found> {
+    const searched = this.#withTail((index, tail): Searched => {
+      return { index, end: index === undefined ? 0 : readCursor(index).next, tail };
+    });
+    for (const idx of candidates(filter, searched)) {
+      const record = this.#decodeAt(idx);
+      if (!fits(record, filter)) continue;
+      const place = record.type === 'intent' ? outcomeOf(idx, record.call, searched) : undefined;
+      const outcome = place === undefined ? undefined : this.#decodeAt(place);
+      const status = outcome?.type === 'outcome' ? outcome.status : undefined;
+      if (filter.status.length > 0 && (status === undefined || !filter.status.includes(status))) continue;
+      yield outcome?.type === 'outcome' ? { record, outcome } : { record };
+    }
+  }
+
+  recordAt(idx: number): LogRecord | undefined {
+    const [row] = this.#read.all(idx, 1) as unknown as [number, Uint8Array][];
+    return row?.[0] === idx ? decode({ idx, bytes: row[1] }) : undefined;
+  }
+
+  /** Taints of the call are between its intent and its outcome, in the strand of its run. */
+  #placesOfCall(id: string, searched: Searched): number[] {
+    const call = parseCallId(id);
+    const first = call === undefined ? undefined : placeOfCall(call, searched);
+    if (call === undefined || first === undefined) return [];
+    const record = this.#decodeAt(first);
+    const run = 'run' in record ? record.run : undefined;
+    if (run === undefined) return [first];
+    const { index, tail } = searched;
+    return placesIn(run, index, tail).filter((idx) => {
+      const [row] = idx < first ? [] : (this.#read.all(idx, 1) as unknown as [number, Uint8Array][]);
+      return row !== undefined && scanHeader(headOf(row[1]))?.call === call;
+    });
   }
 
   [Symbol.dispose](): void {

@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest';
 import { parseVerifierKey, type VerifierKey } from '../../../src/intent-log/index.ts';
 import { auditDataFolder, openLogReader } from '../../../src/storage/index.ts';
+import { appendCall, openContentLog } from '../../support/content-log.ts';
 import { auditFolder, openLog, tamper } from '../../support/embedded-log.ts';
-import { intent, newCall, newRun, outcome, runOpen } from '../../support/records.ts';
+import { intent, newCall, newRun, outcome, runClose, runOpen } from '../../support/records.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 /** More than one stretch, in several runs, with several checkpoints. */
@@ -27,7 +28,7 @@ async function onTwoCores(folder: string): Promise<unknown> {
   using reader = openLogReader(folder);
   const key = parseVerifierKey(reader.verifierKey ?? '') as VerifierKey;
   const known = reader.publishedCheckpoint();
-  return auditDataFolder(folder, reader, { keys: [key], ...(known === undefined ? {} : { known }) });
+  return await auditDataFolder(folder, reader, { keys: [key], ...(known === undefined ? {} : { known }) });
 }
 
 it.each([
@@ -45,6 +46,36 @@ it.each([
   const report = await onTwoCores(folder);
   expect(report).toEqual(auditFolder(folder));
   expect(report).toMatchObject({ verdict });
+});
+
+it.each([
+  ['nothing was changed', 'SELECT 1', 'verified', true],
+  [
+    'an erasure record was changed',
+    "UPDATE records SET bytes = CAST(replace(CAST(bytes AS TEXT), 'request 12', 'request 13') AS BLOB)",
+    'failed',
+    true,
+  ],
+  [
+    'an erasure record was cut',
+    'UPDATE records SET bytes = substr(bytes, 1, length(bytes) - 9) WHERE idx = 4',
+    'failed',
+    false,
+  ],
+])('names the runs that were erased as on one core when %s', async (_, sql, verdict, isNamed) => {
+  const folder = temporaryFolder();
+  const run = newRun();
+  {
+    await using log = await openContentLog(folder);
+    await log.append(runOpen(run));
+    await appendCall(log, run, newCall(), { args: '{}', result: '{}' });
+    await log.append(runClose(run));
+    await log.erase([run], 'robin', 'request 12');
+  }
+  tamper(folder, sql);
+  const report = await onTwoCores(folder);
+  expect(report).toEqual(auditFolder(folder));
+  expect(report).toMatchObject({ verdict, erased: isNamed ? [{ run }] : [] });
 });
 
 it('does not wait for ever for a thread that cannot read the log', async () => {

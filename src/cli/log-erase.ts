@@ -1,0 +1,130 @@
+import { parseRunId, type RunId, SallyportError, systemClock } from '../base/index.ts';
+import { adminUrlOf, type Config, EraseResult } from '../gateway/index.ts';
+import {
+  joinContent,
+  type LogWithContent,
+  openEmbeddedContent,
+  openEmbeddedLog,
+  openLogReader,
+} from '../storage/index.ts';
+import { loadConfig } from './load-config.ts';
+import { originOf } from './open-gateway.ts';
+import { printable } from './printable.ts';
+import { callAdmin } from './runs.ts';
+
+export type EraseFlags = {
+  readonly config: string;
+  readonly reason: string;
+  /** Every run of the delegation tree, not only this one. */
+  readonly tree?: true;
+};
+
+type Output = { readonly out: (line: string) => void };
+
+const OFFLINE_OPERATOR = 'operator (offline)';
+
+/**
+ * Destroys the content of a run: through the gateway when it runs, else in its data folder. Resolves once that is
+ * durable and in the log. Exit code 0, or 1 when there is no such run or it is live.
+ */
+export async function logErase(
+  run: string,
+  { config: file, reason, tree, out }: EraseFlags & Output,
+): Promise<number> {
+  const config = await loadConfig(file);
+  const runs = runsOf(config.data, run, tree === true);
+  if (runs.length === 0) {
+    out(`no run ${printable(run)} in the log; "sallyport log list" shows those that are`);
+    return 1;
+  }
+  const live = runs.filter(({ isLive }) => isLive).map(({ id }) => id);
+  if (live[0] !== undefined) {
+    out(`run ${live[0]} is live; revoke it first`);
+    return 1;
+  }
+  const ids = runs.map(({ id }) => id);
+  const done = await atGatewayOrOffline(
+    file,
+    config,
+    { path: '/v1/content/erase', body: { runs: ids, reason } },
+    async (log) => ({ runs: ids.length, parts: await log.erase(ids, OFFLINE_OPERATOR, reason) }),
+  );
+  out(`erased ${done.parts} arguments and results of ${ids.join(', ')}; the records stay`);
+  return 0;
+}
+
+/** Destroys the content of all runs that are over and of which nothing was kept since a date. Exit code 0. */
+export async function logPrune(
+  options: { config: string; before: string; reason: string } & Output,
+): Promise<number> {
+  const before = new Date(options.before);
+  if (Number.isNaN(before.getTime())) {
+    throw new SallyportError('ERR_CONFIG_INVALID', '--before must be a date such as 2026-01-31');
+  }
+  const config = await loadConfig(options.config);
+  const reason = `${options.reason}: nothing kept since ${before.toISOString()}`;
+  const done = await atGatewayOrOffline(
+    options.config,
+    config,
+    { path: '/v1/content/prune', body: { before: before.toISOString(), reason } },
+    (log) => log.prune(before.getTime(), OFFLINE_OPERATOR, reason),
+  );
+  options.out(`erased ${done.parts} arguments and results of ${done.runs} runs; the records stay`);
+  return 0;
+}
+
+function runsOf(folder: string, run: string, withTree: boolean): { id: RunId; isLive: boolean }[] {
+  const id = parseRunId(run);
+  if (id === undefined) return [];
+  using reader = openLogReader(folder);
+  const closed = new Set<RunId>();
+  const opened = new Set<RunId>();
+  for (const record of reader.tree(id)) {
+    if (record.type === 'run.open') opened.add(record.run);
+    if (record.type === 'run.close') closed.add(record.run);
+  }
+  return [...opened]
+    .filter((each) => withTree || each === id)
+    .map((each) => ({ id: each, isLive: !closed.has(each) }));
+}
+
+type Request = { readonly path: string; readonly body: object };
+
+/** Only one process writes a log: the gateway if it runs, else this one. */
+async function atGatewayOrOffline(
+  file: string,
+  config: Config,
+  { path, body }: Request,
+  offline: (log: LogWithContent) => Promise<EraseResult>,
+): Promise<EraseResult> {
+  if (await isAnswering(config)) return EraseResult.parse(await callAdmin(file, 'POST', path, body));
+  await using log = await openOffline(config);
+  return await offline(log);
+}
+
+async function isAnswering(config: Config): Promise<boolean> {
+  try {
+    await fetch(`${adminUrlOf(config)}/healthz`, { signal: AbortSignal.timeout(5000) });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Fails with `ERR_DATA_FOLDER` when a gateway holds the folder after all. */
+async function openOffline(config: Config): Promise<LogWithContent> {
+  const now = systemClock;
+  const log = await openEmbeddedLog({
+    folder: config.data,
+    origin: originOf(config),
+    now,
+    queueLimit: config.limits.queuedRecords,
+    checkpointEveryMs: 1000,
+  });
+  try {
+    return await joinContent(log, await openEmbeddedContent({ folder: config.data, ...config.content, now }));
+  } catch (error) {
+    await log[Symbol.asyncDispose]();
+    throw error;
+  }
+}

@@ -1,0 +1,88 @@
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  hash,
+  type KeyObject,
+  randomBytes,
+  randomFillSync,
+} from 'node:crypto';
+import type { CallId, RunId } from '../../base/index.ts';
+
+/** Which content of a call: what was asked for, or what came back. */
+export type Part = 'args' | 'result';
+
+/** The data key of a run: everything that is kept of the run hangs on it, and is gone with it. */
+export type DataKey = KeyObject;
+
+const KEY_BYTES = 32;
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+const BLOCK_BYTES = 64;
+
+export function createDataKey(): Buffer {
+  return randomBytes(KEY_BYTES);
+}
+
+export function openDataKey(bytes: Uint8Array): DataKey {
+  if (bytes.length !== KEY_BYTES) throw new TypeError(`a data key must have ${KEY_BYTES} bytes`);
+  return createSecretKey(bytes);
+}
+
+/**
+ * The key for one use of one part of one call: HKDF-Expand with SHA-256 (RFC 5869 §2.3), the data key being
+ * uniformly random. Handing out the `commit` key of a part lets others check that part and says nothing of others.
+ */
+export function partKey(key: DataKey, use: 'commit' | 'seal', call: CallId, part: Part): Buffer {
+  return createHmac('sha256', key).update(`sallyport content ${use} ${call} ${part}\u0001`).digest();
+}
+
+/**
+ * HMAC-SHA256 (RFC 2104) of a text, base64url. By one-shot hashes: a fresh key for each text makes `createHmac`
+ * four times as slow.
+ */
+export function commit(key: Uint8Array, text: string): string {
+  const inner = Buffer.allocUnsafe(BLOCK_BYTES + Buffer.byteLength(text));
+  const outer = Buffer.allocUnsafe(BLOCK_BYTES + KEY_BYTES);
+  for (let i = 0; i < BLOCK_BYTES; i++) {
+    const byte = key[i] ?? 0;
+    inner[i] = byte ^ 0x36;
+    outer[i] = byte ^ 0x5c;
+  }
+  inner.write(text, BLOCK_BYTES, 'utf8');
+  outer.set(hash('sha256', inner, 'buffer'), BLOCK_BYTES);
+  return hash('sha256', outer, 'base64url');
+}
+
+/** AES-256-GCM under a key used for this part alone; bound to run, call and part. IV, tag, ciphertext. */
+export function sealPart(key: DataKey, run: RunId, call: CallId, part: Part, text: string): Buffer {
+  const iv = randomFillSync(Buffer.allocUnsafe(IV_BYTES));
+  const cipher = createCipheriv('aes-256-gcm', partKey(key, 'seal', call, part), iv);
+  cipher.setAAD(Buffer.from(`${run} ${call} ${part}`));
+  const body = cipher.update(text, 'utf8');
+  cipher.final();
+  return Buffer.concat([iv, cipher.getAuthTag(), body]);
+}
+
+/** Undefined when it is not what was sealed for this run, call and part under this key. */
+export function openSealed(
+  key: DataKey,
+  run: RunId,
+  call: CallId,
+  part: Part,
+  sealed: Uint8Array,
+): string | undefined {
+  if (sealed.length < IV_BYTES + TAG_BYTES) return undefined;
+  try {
+    const iv = sealed.subarray(0, IV_BYTES);
+    const decipher = createDecipheriv('aes-256-gcm', partKey(key, 'seal', call, part), iv);
+    decipher.setAAD(Buffer.from(`${run} ${call} ${part}`));
+    decipher.setAuthTag(sealed.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
+    const text = decipher.update(sealed.subarray(IV_BYTES + TAG_BYTES));
+    decipher.final();
+    return text.toString('utf8');
+  } catch {
+    return undefined; // another key, or changed: the caller says which part it is
+  }
+}

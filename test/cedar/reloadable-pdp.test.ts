@@ -58,7 +58,10 @@ describe('a reloadable PDP', () => {
     await write('c.cedar.off', FORBID);
     const pdp = await start();
     expect(search(pdp)).toBe('permit');
-    expect(pdp.loaded).toEqual({ revision: pdp.revision, policies: ['all', 'b'], warnings: [] });
+    const { source, ...loaded } = pdp.loaded;
+    expect(loaded).toEqual({ revision: pdp.revision, policies: ['all', 'b'], warnings: [] });
+    const [, texts] = JSON.parse(source) as [string, [string, string][]];
+    expect(texts.map(([id]) => id)).toEqual(['all', 'b']);
   });
 
   it('does not start with a set that is not valid', async () => {

@@ -133,7 +133,7 @@ function toDeps(own: Pick<CallDeps, 'upstreams'> & { decided: Decided[]; records
   const inFlight = createInFlight();
   const secret = createProvenanceSecret();
   const identity = {
-    tokens: { verify: () => ok({ run: run.id, key: run.key, tokenId: 't', expiresAt: 0 }) },
+    tokens: { verify: () => ok({ run: run.id, key: run.key, binding: 'jkt', tokenId: 't', expiresAt: 0 }) },
     proofs: {
       inspect: () => ok({ thumbprint: run.key, proofId: 'p', expiresAt: 0 }),
       hasValidSignature: () => true,

@@ -72,11 +72,12 @@ function expectDecided(body: Uint8Array | string): void {
     method?: string;
     params?: Record<string, unknown>;
   };
-  const { name, arguments: args = {} } = params;
+  const { name, arguments: args = {}, _meta: _, ...rest } = params;
+  const beside = Object.keys(rest).length === 0 ? {} : { beside: rest };
   const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
   expect(plain(decision?.target)).toEqual(
     method === 'tools/call'
-      ? { kind: 'tool', upstream: 'desk', tool: name, args }
+      ? { kind: 'tool', upstream: 'desk', tool: name, args, ...beside }
       : {
           kind: 'method',
           upstream: 'desk',

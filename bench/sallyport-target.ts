@@ -1,10 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { freePort } from '../examples/upstreams/everything.ts';
 import type { Address, RunGrant } from './load-protocol.ts';
 import { type NodeChild, startNode } from './node-child.ts';
 import { type Decisions, gatewayConfig, policyText } from './sallyport-config.ts';
@@ -78,14 +77,4 @@ function createGrant(base: string): RunGrant {
 
 function publicHalf({ kty, crv, x, y, kid }: RunGrant['issuerKey']) {
   return { kty, crv, x, y, kid, alg: 'ES256', use: 'sig' };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port was bound');
-  return address.port;
 }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
@@ -33,12 +34,25 @@ export async function startEverything(): Promise<AsyncDisposable & { readonly ur
   };
 }
 
-/** A port of loopback that was free a moment ago. */
+/** Below the ports that systems give out by themselves, so that none of those can be in the way a moment later. */
+const [FIRST_PORT, PORTS, MAX_TRIES] = [20_000, 12_000, 100];
+const given = new Set<number>();
+
+/** A port of loopback that was free a moment ago; no two calls of a process get the same. */
 export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    const port = FIRST_PORT + randomInt(PORTS);
+    if (given.has(port) || !(await isFree(port))) continue;
+    given.add(port);
+    return port;
+  }
+  throw new Error('no free port');
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const address = server.address();
-  await new Promise((done) => server.close(done));
-  if (address === null || typeof address === 'string') throw new Error('no free port');
-  return address.port;
+  return new Promise((done) => {
+    server.once('error', () => done(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => done(true)));
+  });
 }

@@ -178,7 +178,8 @@ function agentsOf(attestor: AttestorConfig): readonly string[] {
 function listenerProblems({ tlsListeners, agentPlane, adminPlane, attestors }: IdentityConfig): string[] {
   const problems: string[] = [];
   const ports = [agentPlane.port, adminPlane.port, ...tlsListeners.map(({ port }) => port)];
-  if (new Set(ports).size < ports.length) problems.push('tlsListeners: each needs a port of its own');
+  const isCrowded = tlsListeners.length > 0 && new Set(ports).size < ports.length;
+  if (isCrowded) problems.push('tlsListeners: each needs a port of its own');
   const domains = tlsListeners.map((listener) => listener.trustDomain);
   if (new Set(domains).size < domains.length)
     problems.push('tlsListeners: two are for the same trust domain');

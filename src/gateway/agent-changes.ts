@@ -2,7 +2,7 @@ import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SallyportError } from '../base/index.ts';
-import { AgentConfigEntry } from './config.ts';
+import { AgentConfigEntry } from './config-agent.ts';
 
 /** How an agent that is registered through the admin API attests: claims of the tokens of an attestor. */
 export const Attestation = z

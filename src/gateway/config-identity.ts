@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { parseAgentName } from '../base/index.ts';
 import { PRESETS } from '../identity/index.ts';
+import { NAME_RULE, webUrl } from './config-names.ts';
 
-const NAME_RULE = 'must be lower-case letters, digits and inner hyphens, at most 63 characters';
-const webUrl = z.string().regex(/^https?:\/\//, { error: 'must be an http:// or https:// URL' });
 const file = z.strictObject({ file: z.string().min(1) });
 const url = z.strictObject({ url: webUrl });
 const trustDomain = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,253}$/, {

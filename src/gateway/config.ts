@@ -1,176 +1,20 @@
 import { z } from 'zod';
-import { parseUpstreamName, SallyportError } from '../base/index.ts';
-import { AdminEntry, AttestorEntry, agentName, identityProblems, TlsListener } from './config-identity.ts';
-import { Credential, credentialProblems } from './credential-config.ts';
+import { SallyportError } from '../base/index.ts';
+import { AgentConfigEntry } from './config-agent.ts';
+import { AdminEntry, AttestorEntry, identityProblems, TlsListener } from './config-identity.ts';
+import { label, upstreamName, webUrl } from './config-names.ts';
+import { UpstreamEntry } from './config-upstream.ts';
+import { credentialProblems } from './credential-config.ts';
 import { isLoopback } from './loopback.ts';
 
-const WEB_URL = /^https?:\/\//;
-const NAME_RULE = 'must be lower-case letters, digits and inner hyphens, at most 63 characters';
-const upstreamName = z.string().transform((name, context) => {
-  const parsed = parseUpstreamName(name);
-  if (parsed !== undefined) return parsed;
-  context.addIssue({ code: 'custom', message: NAME_RULE });
-  return z.NEVER;
-});
 const trustDomain = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,253}$/, {
   error: 'must be a lower-case SPIFFE trust domain such as "agents.example.org"',
 });
-const webUrl = z.string().regex(WEB_URL, { error: 'must be an http:// or https:// URL' });
-const toolPattern = z.string().regex(/^[a-z0-9-]+\/(?:\*|[^*\s]+)$/, {
-  error: 'must be "<upstream>/<tool>" or "<upstream>/*"',
-});
-const capability = z
-  .string()
-  .regex(/^[a-z][a-z0-9-]{0,63}$/, { error: 'must be a lower-case name such as "send-message"' });
-const label = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, { error: 'must be a lower-case word' });
 
 const Listener = z.strictObject({
   host: z.string().default('127.0.0.1').describe('Address to bind; loopback unless you say otherwise.'),
   port: z.int().min(1).max(65535).describe('TCP port.'),
 });
-
-const Owner = z.strictObject({
-  kind: z.enum(['person', 'team']),
-  name: z.string().min(1),
-  contact: z.string().min(1).describe('Where to reach the owner: mail address, channel, pager.'),
-});
-
-/** An agent as configuration and admin API have it. */
-export const AgentConfigEntry = z.strictObject({
-  name: agentName,
-  owner: Owner.describe('Who answers for the agent. An agent without an owner gets no run.'),
-  environment: z
-    .string()
-    .regex(/^[a-z][a-z0-9-]{0,31}$/)
-    .default('dev'),
-  purposes: z
-    .array(z.string().regex(/^[a-z][a-z0-9-]{0,63}$/))
-    .min(1)
-    .describe('What a run may declare as its purpose.'),
-  tools: z.array(toolPattern).min(1).describe('The most that any run of this agent may call.'),
-  maxCalls: z.int().min(1).max(1_000_000).default(1000).describe('Tool calls a run may have forwarded.'),
-  maxDepth: z.int().min(0).max(8).default(0).describe('Delegation levels below a root run.'),
-  maxRunSeconds: z.int().min(1).max(86_400).default(3600).describe('Longest life of a run.'),
-  disabled: z.boolean().default(false).describe('A disabled agent keeps its place and gets nothing.'),
-  capabilities: z
-    .array(capability)
-    .default([])
-    .describe('Groups of tools that a run may declare, or that its task may suggest; none by default.'),
-  addressees: z
-    .array(z.string().min(1))
-    .optional()
-    .describe('Addressees that a run may declare, "@example.org" for all of a domain; any by default.'),
-  sources: z.array(z.string().min(1)).optional().describe('Sources that a run may declare; any by default.'),
-  limits: z
-    .strictObject({
-      amounts: z.record(z.string().min(1), z.number().min(0)).optional(),
-      calls: z.record(capability, z.int().min(0)).optional(),
-    })
-    .optional()
-    .describe('Largest amounts by name of an argument, and most calls by capability, for every run.'),
-  strictPurposes: z
-    .array(z.string())
-    .default([])
-    .describe('Purposes whose runs may use nothing but the capabilities they declare.'),
-  actsFor: z
-    .array(z.string().min(1))
-    .default([])
-    .describe('Whom the runs act for: mail addresses, account numbers, user names.'),
-});
-
-/** What a reviewer says about a tool; each part wins over what is derived from its definition. */
-const Annotations = z.strictObject({
-  effect: z
-    .enum(['read', 'write', 'egressRead'])
-    .optional()
-    .describe('"egressRead" reads, and can carry data out by its arguments: fetching a URL.'),
-  sink: z
-    .enum(['none', 'own', 'external'])
-    .optional()
-    .describe('Where it takes data: nowhere, the own account, to others.'),
-  resultTrust: z
-    .enum(['own', 'thirdParty'])
-    .optional()
-    .describe('Who wrote what comes back: own systems, or anybody.'),
-  capability: capability.optional().describe('Group of tools that a run may declare it needs.'),
-  keyArguments: z
-    .array(z.strictObject({ path: z.string().min(1), kind: z.enum(['address', 'identifier']) }))
-    .optional()
-    .describe('Arguments that decide who, what or where, as dotted paths.'),
-  contentArguments: z
-    .array(z.string().min(1))
-    .optional()
-    .describe('Arguments that carry content, as dotted paths.'),
-});
-
-const ToolSettings = z.strictObject({
-  annotations: Annotations.optional().describe('Overrides what is derived from the definition.'),
-  labels: z
-    .array(label)
-    .optional()
-    .describe('Taint labels that a result of this tool puts on the delegation tree.'),
-  groups: z
-    .array(z.enum(['readOnly', 'write', 'destructive', 'openWorld']))
-    .optional()
-    .describe('Overrides the groups taken from MCP annotations, which are only hints.'),
-});
-
-const Upstream = z.strictObject({
-  name: upstreamName,
-  environment: z
-    .string()
-    .regex(/^[a-z][a-z0-9-]{0,31}$/)
-    .default('dev'),
-  transport: z.discriminatedUnion('kind', [
-    z.strictObject({
-      kind: z.literal('http').describe('MCP streamable HTTP.'),
-      url: webUrl,
-    }),
-    z.strictObject({
-      kind: z.literal('stdio').describe('A child process per run.'),
-      command: z.string().min(1),
-      args: z.array(z.string()).default([]),
-      env: z
-        .record(z.string(), z.string())
-        .default({})
-        .describe('The whole environment besides PATH and HOME.'),
-      cwd: z.string().optional(),
-      streamSeconds: z
-        .int()
-        .min(1)
-        .max(3600)
-        .optional()
-        .describe(
-          'Closes the stream of a call after this long; its client comes back for the rest (2025-11-25).',
-        ),
-    }),
-  ]),
-  credential: Credential.default({ kind: 'none' }),
-  review: z
-    .enum(['first-contact', 'required'])
-    .default('first-contact')
-    .describe(
-      'Who reviews tool definitions the first time: "first-contact" trusts them on first use, "required" makes nothing callable before "sallyport tools review" has approved it.',
-    ),
-  tools: z.record(z.string(), ToolSettings).default({}).describe('Settings by tool name.'),
-  labels: z
-    .array(label)
-    .default([])
-    .describe(
-      'Taint labels of everything that comes from this upstream, reviewed text apart: results, resources, prompts, what it says on its own and asks of its client.',
-    ),
-  methods: z
-    .array(z.string().min(1))
-    .default([])
-    .describe('Methods beyond the MCP specification that policy may permit by name.'),
-  timeoutSeconds: z
-    .int()
-    .min(1)
-    .max(3600)
-    .default(60)
-    .describe('Longest silence of the upstream within a call.'),
-});
-
 const Log = z.strictObject({
   witnesses: z
     .array(
@@ -336,7 +180,7 @@ export const Config = z.strictObject({
   admin: AdminEntry.default(AdminEntry.parse({})).describe('Who may use the admin plane.'),
   agents: z.array(AgentConfigEntry).min(1),
   attestors: z.array(AttestorEntry).min(1),
-  upstreams: z.array(Upstream).min(1),
+  upstreams: z.array(UpstreamEntry).min(1),
   labels: z
     .array(label)
     .default(['untrusted', 'private', 'secret', 'pii'])

@@ -1,0 +1,157 @@
+import type { Command } from 'commander';
+import { logList, logShow, logVerify } from './log.ts';
+import { logExport, logVerifyBundle } from './log-bundle.ts';
+import { type EraseFlags, logErase, logPrune } from './log-erase.ts';
+import { logCheckProof, logProve } from './log-prove.ts';
+import { logFollow, logQuery } from './log-query.ts';
+import { logReconcile } from './log-reconcile.ts';
+import { logDiff } from './replay.ts';
+import { signalled } from './signalled.ts';
+
+type Done = (code: number) => void;
+type Out = (line: string) => void;
+
+const data = ['-d, --data <folder>', 'data folder of the gateway', './data'] as const;
+
+/** The commands of `sallyport log`. */
+export function addLog(log: Command, done: Done, out: Out): void {
+  addReading(log, done, out);
+  addProofs(log, done, out);
+  addErasure(log, done, out);
+}
+
+/** What happened, for people and programs. */
+function addReading(log: Command, done: Done, out: Out): void {
+  log
+    .command('list')
+    .description('runs in the log, newest first')
+    .option(...data)
+    .action(async (options: { data: string }) => done(await logList({ folder: options.data, out })));
+  log
+    .command('show')
+    .description('what a run did, why each call was allowed or refused, and its sub-agents')
+    .argument('<run>', 'run id')
+    .option(...data)
+    .option('--json', 'as one JSON document')
+    .action(async (run: string, { data: folder, ...options }: { data: string; json?: true }) =>
+      done(await logShow(run, { folder, ...options, out })),
+    );
+  log
+    .command('query')
+    .description(
+      'requests that fit a filter, newest first; such as: agent=ops-desk decision=forbid since=2026-03-01',
+    )
+    .argument('[filter...]', 'field=value; a comma means or, != means not')
+    .option(...data)
+    .option('--limit <n>', 'most lines', '100')
+    .option('--json', 'a JSON document for each')
+    .action(async (filter: string[], { data: folder, ...options }: QueryFlags) =>
+      done(logQuery(filter.join(' '), { folder, ...options, out })),
+    );
+  log
+    .command('follow')
+    .description('records as they are written')
+    .argument('[filter...]', 'as for query')
+    .option(...data)
+    .option('--json', 'a JSON document for each')
+    .action(async (filter: string[], { data: folder, ...options }: { data: string; json?: true }) => {
+      const stop = new AbortController();
+      void signalled().then(() => stop.abort());
+      done(await logFollow(filter.join(' '), { folder, ...options, out, signal: stop.signal }));
+    });
+  log
+    .command('diff')
+    .description('where two runs differ, call by call')
+    .argument('<run1>', 'run id')
+    .argument('<run2>', 'run id')
+    .option(...data)
+    .action(async (left: string, right: string, { data: folder }: { data: string }) =>
+      done(logDiff(left, right, { data: folder, out })),
+    );
+}
+
+/** That it happened so, and nothing else. */
+function addProofs(log: Command, done: Done, out: Out): void {
+  log
+    .command('verify')
+    .description(
+      'prove that nothing in the log, or in an evidence bundle, was edited, dropped, moved or cut off',
+    )
+    .argument('[bundle]', 'evidence bundle; needs no log')
+    .option(...data)
+    .option('--key <vkey>', 'public key of the log from a place you trust; else the one in the data folder')
+    .option('--checkpoint <file>', 'a checkpoint you kept from earlier, which the log must still contain')
+    .option('--policy <file>', 'tlog-policy: which log to believe, which witnesses must have seen it')
+    .action(async (bundle: string | undefined, { data: folder, ...known }: VerifyFlags) =>
+      done(
+        bundle === undefined
+          ? await logVerify({ folder, out, ...known })
+          : logVerifyBundle(bundle, { out, ...known }),
+      ),
+    );
+  log
+    .command('reconcile')
+    .description('find calls that upstreams accepted a credential for and that the log no longer tells of')
+    .argument('<ledger...>', 'what upstreams wrote down: one JSON object a line, with jti and intent')
+    .option(...data)
+    .action(async (ledgers: string[], options: { data: string }) =>
+      done(logReconcile(ledgers, { folder: options.data, out })),
+    );
+  log
+    .command('prove')
+    .description('a proof that the records of a call are in the signed log, for someone who has only its key')
+    .argument('<call>', 'call id or run id')
+    .option(...data)
+    .option('--out <folder>', 'where to put a record and a .tlog-proof for each', '.')
+    .action(async (id: string, options: { data: string; out: string }) =>
+      done(await logProve(id, { folder: options.data, to: options.out, out })),
+    );
+  log
+    .command('check-proof')
+    .description('check a record against its .tlog-proof and a policy; needs no log and no network')
+    .argument('<record>', 'file with the record')
+    .argument('<proof>', 'its .tlog-proof')
+    .requiredOption('--policy <file>', 'tlog-policy: which log to believe, which witnesses must have seen it')
+    .action(async (record: string, proof: string, { policy }: { policy: string }) =>
+      done(logCheckProof({ record, proof, policy, out })),
+    );
+  log
+    .command('export')
+    .description(
+      'one file with all evidence about a run and its delegation tree, to be verified by a stranger',
+    )
+    .argument('<run>', 'run id')
+    .requiredOption('--bundle <file>', 'where to')
+    .option('--content', 'disclose arguments and results that were kept')
+    .option(...data)
+    .action(async (run: string, { data: folder, ...options }: ExportBundleFlags) =>
+      done(logExport(run, { folder, ...options, out })),
+    );
+}
+
+function addErasure(log: Command, done: Done, out: Out): void {
+  const config = ['-c, --config <file>', 'configuration file of the gateway, which may be running'] as const;
+  log
+    .command('erase')
+    .description('destroy what is kept of a run; its records stay and stay verifiable')
+    .argument('<run>', 'run id')
+    .requiredOption(...config)
+    .requiredOption('--reason <text>', 'why, and on what ground; kept in the log')
+    .option('--tree', 'every run of its delegation tree')
+    .action(async (run: string, flags: EraseFlags) => done(await logErase(run, { ...flags, out })));
+  log
+    .command('prune')
+    .description('destroy what is kept of all runs that are over and kept nothing since a date')
+    .requiredOption(...config)
+    .requiredOption('--before <date>', 'such as 2026-01-31')
+    .option('--reason <text>', 'why; kept in the log', 'retention')
+    .action(async (flags: { config: string; before: string; reason: string }) =>
+      done(await logPrune({ ...flags, out })),
+    );
+}
+
+type ExportBundleFlags = { data: string; bundle: string; content?: true };
+
+type QueryFlags = { data: string; limit: string; json?: true };
+
+type VerifyFlags = { data: string; key?: string; checkpoint?: string; policy?: string };

@@ -19,6 +19,12 @@ const print = (line = ''): void => {
   process.stdout.write(`${line}\n`);
 };
 
+/** One line of the operator's log for somebody who reads along: the message, and whom it concerns. */
+function plainly(line: string): void {
+  const { msg, level, time: _, ...about }: Record<string, unknown> = JSON.parse(line);
+  print(`${Number(level) >= 50 ? 'error' : 'warning'}: ${String(msg)} ${JSON.stringify(about)}`);
+}
+
 type Options = { once: boolean; data: string; isTemporary: boolean; agentPort: number; adminPort: number };
 
 /** `npm start`: the gateway, three MCP servers behind it, and an agent that is stopped where it must be. */
@@ -48,7 +54,10 @@ async function start(options: Options): Promise<number> {
     { ...story, agents: [...story.agents, client.agent], attestors: [...story.attestors, client.attestor] },
     'the configuration of npm start',
   );
-  await using gateway = await openGateway(config, { log: createLogger('warn'), tap: showCalls(print) });
+  await using gateway = await openGateway(config, {
+    log: createLogger('warn', { write: plainly }),
+    tap: showCalls(print),
+  });
   print(`gateway for agents   ${gateway.publicUrl}/mcp/{ops-desk,files,everything}`);
   print(`gateway for operators ${gateway.adminUrl}`);
   print('\nAn agent works through its inbox. Two mails wait; one carries an injected instruction.\n');

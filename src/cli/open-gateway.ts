@@ -14,6 +14,7 @@ import {
   openEmbeddedLog,
   openRedisState,
   openStopFile,
+  publishEmbeddedLog,
   type RedisState,
 } from '../storage/index.ts';
 import { followLog } from '../witness/index.ts';
@@ -70,6 +71,7 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
   const gateway = opening.use(
     await createGateway(config, {
       ...stores,
+      publishedLog: opening.use(publishEmbeddedLog(config.data)),
       logHealth: () => joined.health(),
       intentLog: tap === undefined ? joined : tap(joined),
       erase: (runs, by, reason) => joined.erase(runs, by, reason),

@@ -174,6 +174,7 @@ async function adminPlaneOf(
     containment: wired.containment,
     erase: ports.erase,
     prune: ports.prune,
+    publishedLog: ports.publishedLog,
     status: () => statusOf(wired, ports),
     keys: wired.keyCare,
     tools: createToolReviews({ config, catalogue, pins: pinning.pins, policies, intentLog, log }),

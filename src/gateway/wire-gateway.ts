@@ -14,7 +14,7 @@ import {
   type RunWatch,
   type SingleUse,
 } from '../identity/index.ts';
-import type { IntentLog, LogHealth } from '../intent-log/index.ts';
+import type { IntentLog, LogHealth, PublishedLog } from '../intent-log/index.ts';
 import { type AgentChangeStore, openAgentChanges } from './agent-changes.ts';
 import { applyAgentChanges } from './agents.ts';
 import { AGGREGATE, type AggregateSessions, createAggregateSessions } from './aggregate/index.ts';
@@ -48,6 +48,8 @@ import { createRunJournal } from './run-journal.ts';
 /** What the operator chose for the gateway to keep its state in, and the process it runs in. */
 export type GatewayPorts = {
   readonly intentLog: IntentLog;
+  /** The same log, signed, for mirrors. */
+  readonly publishedLog: PublishedLog;
   /** Whether calls may go out, and if not all of them, why. */
   readonly logHealth: () => LogHealth;
   /** Destroys what is kept of runs that are over; gives how many arguments and results there were. */

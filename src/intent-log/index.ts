@@ -48,6 +48,7 @@ export {
   MAX_RECORD_BYTES,
   sealRecord,
 } from './encode-record.ts';
+export { decodeEntryBundle, encodeEntryBundle } from './entry-bundle.ts';
 export { createFindingList, type Finding } from './finding.ts';
 export type { IntentLog, LogHealth, Receipt } from './intent-log.ts';
 export type { LogSource, StoredCheckpoint, StoredRecord } from './log-source.ts';
@@ -68,6 +69,7 @@ export {
   verifyInclusion,
 } from './merkle.ts';
 export { createOpenRuns, type OpenRuns } from './open-runs.ts';
+export type { PublishedLog, TileLevel } from './published-log.ts';
 export {
   type Descending,
   type Filter,
@@ -112,7 +114,15 @@ export {
 export { type Field, type FieldKind, RECORD_FIELDS } from './record-fields.ts';
 export { HEAD_BYTES, headOf, type RecordHeader, scanHeader } from './record-header.ts';
 export { isKeyName, parseNote, parseSignatures, type VerifierKey } from './signed-note.ts';
-export { growTiles, hashesOfTiles, type ReadTile, TILE_WIDTH, type Tile, tilePath } from './tiles.ts';
+export {
+  growTiles,
+  hashesOfTiles,
+  parseTilePath,
+  type ReadTile,
+  TILE_WIDTH,
+  type Tile,
+  tilePath,
+} from './tiles.ts';
 export { parseTlogPolicy, type TlogPolicy, type Witness } from './tlog-policy.ts';
 export {
   formatTlogProof,

@@ -1,4 +1,5 @@
 import { type Hash, nodeHash } from './merkle.ts';
+import type { TileLevel } from './published-log.ts';
 import type { SubtreeHashes } from './tree-proofs.ts';
 
 /** Hashes of a full tile (C2SP tlog-tiles): each the root of a full tile of the level below. */
@@ -46,11 +47,26 @@ export function hashesOfTiles(read: ReadTile): SubtreeHashes {
 }
 
 /** `<level>/<index>[.p/<width>]` of a tile, the index in groups of three digits (C2SP tlog-tiles). */
-export function tilePath(level: number | 'entries', n: number, width: number = TILE_WIDTH): string {
+export function tilePath(level: TileLevel, n: number, width: number = TILE_WIDTH): string {
   const digits = String(n).padStart(Math.ceil(String(n).length / 3) * 3, '0');
   const groups = digits.match(/\d{3}/g) ?? [];
   const index = groups.map((group, i) => (i === groups.length - 1 ? group : `x${group}`)).join('/');
   return `tile/${level}/${index}${width === TILE_WIDTH ? '' : `.p/${width}`}`;
+}
+
+const TILE_PATH =
+  /^tile\/(entries|0|[1-9]|[1-5][0-9]|6[0-3])\/((?:x[0-9]{3}\/){0,4}[0-9]{3})(?:\.p\/([1-9][0-9]{0,2}))?$/;
+
+/** Reads such a path; undefined for one that `tilePath` would not write. */
+export function parseTilePath(
+  path: string,
+): { readonly level: TileLevel; readonly n: number; readonly width: number } | undefined {
+  const parts = TILE_PATH.exec(path);
+  if (parts === null) return undefined;
+  const level = parts[1] === 'entries' ? 'entries' : Number(parts[1]);
+  const n = Number(parts[2]?.replaceAll(/[x/]/g, ''));
+  const width = parts[3] === undefined ? TILE_WIDTH : Number(parts[3]);
+  return width <= TILE_WIDTH && tilePath(level, n, width) === path ? { level, n, width } : undefined;
 }
 
 function growLevel(level: number, at: number, added: readonly Hash[], read: ReadTile): Tile[] {

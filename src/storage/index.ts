@@ -26,6 +26,7 @@ export {
   openLogReader,
   openStopFile,
   type PastRun,
+  publishEmbeddedLog,
   type StopFile,
   type StoredRun,
 } from './embedded/index.ts';

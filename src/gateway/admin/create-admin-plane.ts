@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import { parseRunId, type Result, type RunId, SallyportError } from '../../base/index.ts';
 import type { Run } from '../../identity/index.ts';
+import type { PublishedLog } from '../../intent-log/index.ts';
 import type { AgentAdmin } from '../agents.ts';
 import type { KeyCare } from '../key-care.ts';
 import { agentRoutes } from './agent-routes.ts';
@@ -21,6 +22,7 @@ import {
   type ToolList,
 } from './contract.ts';
 import { keyRoutes } from './key-routes.ts';
+import { logRoutes } from './log-routes.ts';
 import { mayDo, type Permission } from './permissions.ts';
 
 declare module 'fastify' {
@@ -45,6 +47,7 @@ export type AdminPorts = {
   /** The same for runs of which nothing was kept since a time, milliseconds since the epoch. */
   readonly prune: (before: number, by: string, reason: string) => Promise<EraseResult>;
   readonly status: () => Promise<Status>;
+  readonly publishedLog: PublishedLog;
   readonly keys: KeyCare;
   /** The tool catalogue as a reviewer sees it, and verdicts on it. */
   readonly tools: {
@@ -100,6 +103,7 @@ export function createAdminPlane(ports: AdminPorts): FastifyInstance {
       return undefined;
     });
     operatorRoutes(operators, ports);
+    logRoutes(operators, ports.publishedLog);
     containmentRoutes(operators, ports.containment, (request) => operatorOf.get(request) ?? '');
     done();
   });

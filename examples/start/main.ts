@@ -81,7 +81,7 @@ async function report(result: StoryResult, data: string, damage: number): Promis
   print(`\nThe agent's last words: ${result.summary}`);
   print(`Payments and mails that got through: ${damage}`);
   print('\nThe same, rebuilt from the log alone:\n');
-  logShow(result.run, { folder: data, out: print });
+  await logShow(result.run, { folder: data, out: print });
   print();
   const isVerified = (await logVerify({ folder: data, out: print })) === 0;
   for (const { name, expected, actual, detail } of result.steps) {

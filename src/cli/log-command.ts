@@ -46,7 +46,7 @@ function addReading(log: Command, done: Done, out: Out): void {
     .option('--limit <n>', 'most lines', '100')
     .option('--json', 'a JSON document for each')
     .action(async (filter: string[], { data: folder, ...options }: QueryFlags) =>
-      done(logQuery(filter.join(' '), { folder, ...options, out })),
+      done(await logQuery(filter.join(' '), { folder, ...options, out })),
     );
   log
     .command('follow')

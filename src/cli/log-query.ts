@@ -1,16 +1,16 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isJsonObject, type JsonValue, SallyportError, sha256 } from '../base/index.ts';
-import { type Filter, fits, type LogRecord, parseFilter } from '../intent-log/index.ts';
-import { type ContentReader, type Found, openContentReader, openLogReader } from '../storage/index.ts';
-import type { LogCommand } from './log.ts';
+import { type Filter, type Found, type LogRecord, parseFilter } from '../intent-log/index.ts';
+import { type ContentReader, openContentReader } from '../storage/index.ts';
+import type { ReadCommand } from './log.ts';
+import { openQueries } from './open-queries.ts';
 import { asciiJson, printable } from './printable.ts';
 
-export type QueryCommand = LogCommand & {
+export type QueryCommand = ReadCommand & {
   readonly json?: boolean;
   readonly limit: string;
 };
 
-export type FollowCommand = LogCommand & {
+export type FollowCommand = ReadCommand & {
   readonly json?: boolean;
   /** Aborted when the user wants it to end. */
   readonly signal: AbortSignal;
@@ -19,20 +19,19 @@ export type FollowCommand = LogCommand & {
 const MOST = 10_000;
 /** Arguments and results opened in one search for a value; the answer says when there were more. */
 const MOST_OPENED = 20_000;
-const POLL = 300;
 
 /** Prints the newest requests that fit a filter, newest first. Exit code 0, or 1 when there are none. */
-export function logQuery(text: string, { folder, out, json, limit }: QueryCommand): number {
+export async function logQuery(text: string, { out, json, limit, ...from }: QueryCommand): Promise<number> {
   const filter = filterOf(text);
   const most = Number(limit);
   if (!Number.isInteger(most) || most < 1 || most > MOST) {
     throw new SallyportError('ERR_CONFIG_INVALID', `--limit must be a whole number from 1 to ${MOST}`);
   }
-  using reader = openLogReader(folder);
-  using content = openContentReader(folder);
+  await using queries = await openQueries(from);
+  using content = openContentReader(from.folder);
   const says = createSearch(filter, content);
   let printed = 0;
-  for (const found of reader.find(filter)) {
+  for await (const found of queries.find(filter)) {
     if (says.opened >= MOST_OPENED) {
       out(
         `stopped after ${MOST_OPENED} arguments and results; narrow the filter, with until= for older ones`,
@@ -51,17 +50,17 @@ export function logQuery(text: string, { folder, out, json, limit }: QueryComman
 }
 
 /** Prints records as they are written, until it is told to stop. Exit code 0. */
-export async function logFollow(text: string, { folder, out, json, signal }: FollowCommand): Promise<number> {
+export async function logFollow(
+  text: string,
+  { out, json, signal, ...from }: FollowCommand,
+): Promise<number> {
   const filter = filterOf(text);
   if (filter.value !== undefined || filter.digest !== undefined || filter.status.length > 0) {
     throw new SallyportError('ERR_CONFIG_INVALID', 'value, digest and status are for "log query" only');
   }
-  using reader = openLogReader(folder);
-  for (let next = reader.end(); !signal.aborted; ) {
-    for (let record = reader.recordAt(next); record !== undefined; record = reader.recordAt(++next)) {
-      if (fits(record, filter)) out(json === true ? asciiJson(record) : lineOf({ record }));
-    }
-    await sleep(POLL, undefined, { signal }).catch(() => undefined);
+  await using queries = await openQueries(from);
+  for await (const found of queries.follow(filter, signal)) {
+    out(json === true ? asciiJson(found.origin === undefined ? found.record : found) : lineOf(found));
   }
   return 0;
 }
@@ -104,8 +103,9 @@ function hasLeaf(value: JsonValue, text: string): boolean {
 }
 
 /** A record as one line for people; every text of others made visible. */
-function lineOf({ record, outcome }: Found): string {
-  const head = `${record.idx}  ${record.at}  `;
+function lineOf({ record, outcome, origin }: Found): string {
+  const place = origin === undefined ? '' : `${printable(origin)} `;
+  const head = `${place}${record.idx}  ${record.at}  `;
   return head + describe(record, outcome);
 }
 

@@ -3,7 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isJsonObject, parseRunId, SallyportError } from '../base/index.ts';
 import {
   type AuditReport,
-  buildCausalTree,
   type CausalCall,
   type CausalRun,
   type CausalTree,
@@ -13,11 +12,15 @@ import {
   type VerifierKey,
 } from '../intent-log/index.ts';
 import { auditDataFolder, type LogReader, openLogReader } from '../storage/index.ts';
+import { openQueries, type QueriedLog } from './open-queries.ts';
 import { asciiJson, escapeInvisible, printable } from './printable.ts';
 
 export { printable } from './printable.ts';
 
 export type LogCommand = { readonly folder: string; readonly out: (line: string) => void };
+
+/** What is asked of one gateway's log or of a mirror. */
+export type ReadCommand = QueriedLog & { readonly out: (line: string) => void };
 
 export type VerifyCommand = LogCommand & {
   /** The public key (C2SP verifier key) from a place the folder's owner cannot write; else the folder's own. */
@@ -34,35 +37,33 @@ const MAX_OPEN = 100;
 const CHECKPOINT_PATIENCE = 2500;
 
 /** Prints the newest runs, newest first. Exit code 0. */
-export function logList({ folder, out }: LogCommand): number {
-  using reader = openLogReader(folder);
-  const runs = reader.runs(NEWEST_RUNS);
-  for (const { run, state, openedAt, calls, denials } of runs) {
-    const who = `${printable(run.agent)} (${printable(run.intent.purpose)})`;
+export async function logList({ out, ...from }: ReadCommand): Promise<number> {
+  await using queries = await openQueries(from);
+  const runs = await queries.runs(NEWEST_RUNS);
+  for (const { run, parent, agent, owner, purpose, state, openedAt, calls, denials } of runs) {
+    const who = `${printable(agent)} (${printable(purpose)})`;
     const counts = `${calls} forwarded, ${denials} denied`;
-    const parent = run.parent === undefined ? '' : `  of ${run.parent}`;
-    out(
-      `${run.id}  ${openedAt}  ${state.padEnd(7)}  ${who}  owner ${printable(run.owner.name)}  ${counts}${parent}`,
-    );
+    const above = parent === undefined ? '' : `  of ${parent}`;
+    out(`${run}  ${openedAt}  ${state.padEnd(7)}  ${who}  owner ${printable(owner)}  ${counts}${above}`);
   }
   if (runs.length === 0) out('no runs in the log');
   return 0;
 }
 
-export type ShowCommand = LogCommand & {
+export type ShowCommand = ReadCommand & {
   /** One JSON document instead of lines for people. */
   readonly json?: boolean;
 };
 
 /** Prints the delegation tree of a run, call by call. Exit code 0, or 1 when the log has no such run. */
-export function logShow(run: string, { folder, out, json }: ShowCommand): number {
+export async function logShow(run: string, { out, json, ...from }: ShowCommand): Promise<number> {
   const id = parseRunId(run);
   if (id === undefined) {
     out(`${printable(run)} is not a run id; "sallyport log list" shows those in the log`);
     return 1;
   }
-  using reader = openLogReader(folder);
-  const tree = buildCausalTree(reader.tree(id), id);
+  await using queries = await openQueries(from);
+  const tree = await queries.tree(id);
   if (tree === undefined) {
     out(`no run ${id} in the log; "sallyport log list" shows those that are`);
     return 1;
@@ -122,9 +123,9 @@ export function renderCausalTree({ root, asked }: CausalTree): string[] {
 }
 
 function renderRun(run: CausalRun, asked: string | undefined): string[] {
-  const { opened, closed, at, steps } = run;
+  const { opened, closed, at, steps, origin } = run;
   const who = `${printable(opened.agent)} (${printable(opened.purpose)}), owner ${printable(opened.owner.name)}`;
-  const head = `run ${opened.run}${opened.run === asked ? ' (asked for)' : ''}  ${who}, attested by ${printable(opened.evidence.attestor)}, ${at}`;
+  const head = `run ${opened.run}${opened.run === asked ? ' (asked for)' : ''}  ${who}, attested by ${printable(opened.evidence.attestor)}, ${at}${placeOf(origin)}`;
   const end =
     closed === undefined
       ? 'still open'
@@ -136,6 +137,11 @@ function renderRun(run: CausalRun, asked: string | undefined): string[] {
   return [head, ...parts.flatMap((lines, i) => branch(lines, i === parts.length - 1))];
 }
 
+/** Where several logs are shown as one: which of them has it. */
+function placeOf(origin: string | undefined): string {
+  return origin === undefined ? '' : `  in ${printable(origin)}`;
+}
+
 function branch(lines: readonly string[], isLast: boolean): string[] {
   return lines.map((line, i) => {
     if (i === 0) return `${isLast ? '└─' : '├─'} ${line}`;
@@ -145,7 +151,7 @@ function branch(lines: readonly string[], isLast: boolean): string[] {
 
 function renderCall(call: CausalCall): string[] {
   const mark = call.effect === 'permit' ? '✓' : '✗';
-  const lines = [`${mark} ${nameOf(call)}  ${why(call)}`];
+  const lines = [`${mark} ${nameOf(call)}  ${why(call)}${placeOf(call.origin)}`];
   const { outcome } = call;
   if (call.effect !== 'permit') return lines;
   const flow = flowOf(call);

@@ -1,7 +1,7 @@
 import { isJsonObject } from '../base/index.ts';
 import type { Report } from './finding.ts';
 import type { Hash } from './merkle.ts';
-import { createOpenRuns } from './open-runs.ts';
+import { createOpenRuns, type OpenRuns } from './open-runs.ts';
 import type { RecordHeader } from './record-header.ts';
 
 /** Compares what every epoch record commits to with what the log before it says. */
@@ -13,8 +13,8 @@ export type EpochCheck = {
   ): void;
 };
 
-export function createEpochCheck(report: Report): EpochCheck {
-  const open = createOpenRuns();
+/** `open`: the runs that are open before the first record. */
+export function createEpochCheck(report: Report, open: OpenRuns = createOpenRuns()): EpochCheck {
   return {
     add({ header, leaf, head }, inFlight) {
       open.add(header, leaf);

@@ -6,6 +6,17 @@ import { UlidSet } from './ulid-set.ts';
 /** A permitted request whose end is not in the log. */
 export type OpenIntent = { readonly call: string; readonly run: string; readonly idx: number };
 
+/** What is known of calls before the first record. */
+export type PastCalls = {
+  /** Open intents, as far as an outcome of theirs may come. */
+  readonly open: Iterable<OpenIntent & { readonly leaf: Hash }>;
+  /** Number of open intents beside these. */
+  readonly openElsewhere: number;
+  wasDecided(call: string): boolean;
+};
+
+const NO_CALLS: PastCalls = { open: [], openElsewhere: 0, wasDecided: () => false };
+
 export type RequestCounts = {
   readonly intents: number;
   readonly outcomes: number;
@@ -24,9 +35,11 @@ export type PairingCheck = {
   openCount(): number;
 };
 
-export function createPairingCheck(report: Report): PairingCheck {
+export function createPairingCheck(report: Report, past: PastCalls = NO_CALLS): PairingCheck {
   const open = new Map<string, OpenIntent & { leaf: Hash }>();
+  for (const intent of past.open) open.set(intent.call, intent);
   const decided = new UlidSet();
+  const decideAgain = (call: string): boolean => past.wasDecided(call) || !decided.add(call);
   const counts = { intents: 0, outcomes: 0, refusals: 0 };
 
   function addIntent(idx: number, leaf: Hash, call: string, run: string): void {
@@ -34,7 +47,7 @@ export function createPairingCheck(report: Report): PairingCheck {
     const other = open.get(call);
     if (other !== undefined) {
       report('broken', idx, `record ${idx} is a second intent of call ${call}, after record ${other.idx}`);
-    } else if (!decided.add(call)) {
+    } else if (decideAgain(call)) {
       report('broken', idx, `record ${idx} permits call ${call}, which was decided before`);
     }
     open.set(call, { call, run, idx, leaf });
@@ -56,7 +69,7 @@ export function createPairingCheck(report: Report): PairingCheck {
     const opened = open.get(call);
     if (opened !== undefined) {
       report('broken', idx, `record ${idx} refuses call ${call}, which record ${opened.idx} permitted`);
-    } else if (!decided.add(call)) {
+    } else if (decideAgain(call)) {
       report('broken', idx, `record ${idx} refuses call ${call}, which was decided before`);
     }
   }
@@ -76,7 +89,7 @@ export function createPairingCheck(report: Report): PairingCheck {
         addRefusal(idx, call);
       }
     },
-    openCount: () => open.size,
+    openCount: () => past.openElsewhere + open.size,
     open: () => [...open.values()].map(({ call, run, idx }) => ({ call, run, idx })),
   };
 }

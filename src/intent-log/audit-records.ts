@@ -1,9 +1,10 @@
 import { createEpochCheck } from './audit-epochs.ts';
 import { type ErasurePlace, MAX_ERASED } from './audit-erasures.ts';
-import { createPairingCheck, type OpenIntent, type RequestCounts } from './audit-pairing.ts';
-import { createStrandCheck } from './audit-strands.ts';
+import { createPairingCheck, type OpenIntent, type PastCalls, type RequestCounts } from './audit-pairing.ts';
+import { createStrandCheck, type KnownHeads } from './audit-strands.ts';
 import { createFindingList, momentOf, type Report, type TimedFinding } from './finding.ts';
 import type { Hash } from './merkle.ts';
+import { createOpenRuns } from './open-runs.ts';
 import { RECORD_VERSION } from './record.ts';
 import { scanHeader, scanVersion } from './record-header.ts';
 
@@ -22,15 +23,27 @@ export type RecordsChecked = {
   readonly erasures: readonly ErasurePlace[];
 };
 
-export function createRecordsCheck(): RecordsCheck {
+/**
+ * What a check that goes on in the middle of a log must know of the records before: of the strands and calls that come,
+ * and, where an epoch record comes, of all runs and intents that are open.
+ */
+export type AuditedPast = {
+  /** Index of the first record to come. */
+  readonly next: number;
+  readonly head: KnownHeads;
+  readonly calls: PastCalls;
+  readonly openRuns: Iterable<{ readonly run: string; readonly seq: number; readonly leaf: Hash }>;
+};
+
+export function createRecordsCheck(past?: AuditedPast): RecordsCheck {
   const list = createFindingList();
   const { report } = list;
-  const strands = createStrandCheck(report);
-  const pairing = createPairingCheck(report);
-  const epochs = createEpochCheck(report);
+  const strands = createStrandCheck(report, past?.head);
+  const pairing = createPairingCheck(report, past?.calls);
+  const epochs = createEpochCheck(report, createOpenRuns(past?.openRuns));
   const erasures: ErasurePlace[] = [];
   let records = 0;
-  let expected = 0;
+  let expected = past?.next ?? 0;
   return {
     add(idx, leaf, head) {
       list.moment = momentOf.gap(records);

@@ -8,15 +8,26 @@ import type { RecordHeader } from './record-header.ts';
  */
 export type StrandCheck = { add(idx: number, leaf: Hash, header: RecordHeader): void };
 
-type Head = { idx: number; seq: number; leaf: Hash; isClosed: boolean };
+/** The newest record of a strand, and whether its run is over. */
+export type AuditedHead = {
+  readonly idx: number;
+  readonly seq: number;
+  readonly leaf: Hash;
+  readonly isClosed: boolean;
+};
+
+/** The heads of strands before the first record; undefined for one that begins after it. */
+export type KnownHeads = (strand: string) => AuditedHead | undefined;
+
+type Head = { -readonly [K in keyof AuditedHead]: AuditedHead[K] };
 
 const GATEWAY = 'gateway';
 
-export function createStrandCheck(report: Report): StrandCheck {
+export function createStrandCheck(report: Report, known: KnownHeads = () => undefined): StrandCheck {
   const heads = new Map<string, Head>();
   return {
     add(idx, leaf, { strand, seq, prev, run, type }) {
-      const head = heads.get(strand);
+      const head = heads.get(strand) ?? known(strand);
       const expected = head === undefined ? 0 : head.seq + 1;
       if (run !== undefined && run !== strand) {
         report('broken', idx, `record ${idx} of run ${run} is in the strand of ${strand}`);
@@ -32,8 +43,9 @@ export function createStrandCheck(report: Report): StrandCheck {
       }
       checkLife(idx, { strand, type }, head, report);
       const isClosed = head?.isClosed === true || type === 'run.close';
-      if (head === undefined) heads.set(strand, { idx, seq, leaf, isClosed });
-      else Object.assign(head, { idx, seq, leaf, isClosed });
+      const own = heads.get(strand);
+      if (own === undefined) heads.set(strand, { idx, seq, leaf, isClosed });
+      else Object.assign(own, { idx, seq, leaf, isClosed });
     },
   };
 }
@@ -44,7 +56,7 @@ const MAY_NOT_FOLLOW = new Set(['intent', 'run.close', 'credential.issued']);
 function checkLife(
   idx: number,
   { strand, type }: Pick<RecordHeader, 'strand' | 'type'>,
-  head: Head | undefined,
+  head: AuditedHead | undefined,
   report: Report,
 ): void {
   if (strand === GATEWAY) return;
@@ -58,7 +70,7 @@ function checkLife(
   }
 }
 
-function brokenLink(head: Head | undefined, idx: number, strand: string): string {
+function brokenLink(head: AuditedHead | undefined, idx: number, strand: string): string {
   if (head === undefined) return `record ${idx} is the first of strand ${strand} but names one before it`;
   return `record ${head.idx} does not have the hash that record ${idx}, next in strand ${strand}, has for it: it was changed`;
 }

@@ -15,6 +15,8 @@ import type {
 /** One request of a run: what it asked, why it was answered so, what became of it. */
 export type CausalCall = {
   readonly kind: 'call';
+  /** The log it is in, where there are several. */
+  readonly origin?: string;
   readonly idx: number;
   readonly at: string;
   readonly call: CallId;
@@ -50,6 +52,8 @@ export type CausalOutcome = {
 /** One run with what it did, in order; runs it delegated to stand where they began. */
 export type CausalRun = {
   readonly kind: 'run';
+  /** The log it began in, where there are several. */
+  readonly origin?: string;
   readonly idx: number;
   readonly at: string;
   readonly opened: RunOpenRecord;
@@ -63,31 +67,47 @@ export type CausalTree = { readonly asked: RunId; readonly root: CausalRun };
 type Draft<T> = { -readonly [K in keyof T]: T[K] };
 type DraftRun = Draft<CausalRun> & { steps: (CausalCall | CausalRun)[] };
 
+/** The log that a record is in; undefined where there is only one. */
+export type OriginOf = (record: LogRecord) => string | undefined;
+
+/** What was read so far. Calls by log and id: an outcome is about an intent of the same log. */
+type Reading = {
+  readonly runs: Map<RunId, DraftRun>;
+  readonly parents: Map<DraftRun, DraftRun>;
+  readonly calls: Map<string, Draft<CausalCall>>;
+};
+
 /**
  * Rebuilds the delegation tree that a run belongs to from records alone, in log order; records of other trees
- * may be among them. Undefined when the log does not have the start of the run.
+ * may be among them, and of several logs, when each run begins before all else of it. Undefined when the start of the
+ * run is not among them.
  */
-export function buildCausalTree(records: Iterable<LogRecord>, run: RunId): CausalTree | undefined {
-  const runs = new Map<RunId, DraftRun>();
-  const calls = new Map<CallId, Draft<CausalCall>>();
-  for (const record of records) addRecord(record, runs, calls);
-  let root = runs.get(run);
-  if (root === undefined) return undefined;
-  for (let above = parentOf(root, runs); above !== undefined; above = parentOf(root, runs)) root = above;
+export function buildCausalTree(
+  records: Iterable<LogRecord>,
+  run: RunId,
+  originOf: OriginOf = () => undefined,
+): CausalTree | undefined {
+  const reading: Reading = { runs: new Map(), parents: new Map(), calls: new Map() };
+  for (const record of records) addRecord(record, originOf(record), reading);
+  const asked = reading.runs.get(run);
+  if (asked === undefined) return undefined;
+  let root = asked;
+  for (let above = reading.parents.get(root); above !== undefined; above = reading.parents.get(root))
+    root = above;
   return { asked: run, root };
 }
 
-function addRecord(
-  record: LogRecord,
-  runs: Map<RunId, DraftRun>,
-  calls: Map<CallId, Draft<CausalCall>>,
-): void {
+function addRecord(record: LogRecord, origin: string | undefined, { runs, parents, calls }: Reading): void {
+  const place = origin === undefined ? {} : { origin };
   switch (record.type) {
     case 'run.open': {
       const { idx, at } = record;
-      const draft: DraftRun = { kind: 'run', idx, at, opened: record, steps: [] };
       if (runs.has(record.run)) return;
-      parentOf(draft, runs)?.steps.push(draft);
+      const draft: DraftRun = { kind: 'run', ...place, idx, at, opened: record, steps: [] };
+      // Only a run that began before can be a parent: a forged record makes no circle.
+      const parent = record.parent === undefined ? undefined : runs.get(record.parent);
+      if (parent !== undefined) parents.set(draft, parent);
+      parent?.steps.push(draft);
       runs.set(record.run, draft);
       return;
     }
@@ -98,33 +118,31 @@ function addRecord(
       return;
     }
     case 'intent': {
-      const draft = permittedCall(record);
-      calls.set(record.call, draft);
+      const draft = { ...permittedCall(record), ...place };
+      calls.set(callIn(origin, record.call), draft);
       runs.get(record.run)?.steps.push(draft);
       return;
     }
     case 'outcome': {
-      const draft = calls.get(record.call);
+      const draft = calls.get(callIn(origin, record.call));
       if (draft !== undefined) draft.outcome = outcomeOf(record);
       return;
     }
     case 'taint': {
-      const draft = calls.get(record.call);
+      const draft = calls.get(callIn(origin, record.call));
       if (draft !== undefined) draft.labels = [...new Set([...(draft.labels ?? []), ...record.labels])];
       return;
     }
     case 'refusal':
-      if (record.run !== undefined) runs.get(record.run)?.steps.push(refusedCall(record));
+      if (record.run !== undefined) runs.get(record.run)?.steps.push({ ...refusedCall(record), ...place });
       return;
     default:
       return; // records about the gateway itself
   }
 }
 
-/** A parent begins before its child; the check keeps a forged record from making a circle. */
-function parentOf(run: CausalRun, runs: Map<RunId, DraftRun>): DraftRun | undefined {
-  const parent = run.opened.parent === undefined ? undefined : runs.get(run.opened.parent);
-  return parent !== undefined && parent.idx < run.idx ? parent : undefined;
+function callIn(origin: string | undefined, call: CallId): string {
+  return origin === undefined ? call : `${call} ${origin}`;
 }
 
 function permittedCall(record: IntentRecord & { idx: number; at: string }): Draft<CausalCall> {

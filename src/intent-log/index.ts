@@ -1,7 +1,7 @@
 export { type AuditReport, auditLog, composeReport } from './audit.ts';
 export { createPairingCheck, type OpenIntent, type RequestCounts } from './audit-pairing.ts';
-export { createRecordsCheck } from './audit-records.ts';
-export { createStrandCheck } from './audit-strands.ts';
+export { type AuditedPast, createRecordsCheck } from './audit-records.ts';
+export { type AuditedHead, createStrandCheck } from './audit-strands.ts';
 export {
   type AuditOptions,
   createTreeCheck,
@@ -51,7 +51,9 @@ export {
 export { decodeEntryBundle, encodeEntryBundle } from './entry-bundle.ts';
 export { createFindingList, type Finding } from './finding.ts';
 export type { IntentLog, LogHealth, Receipt } from './intent-log.ts';
+export type { Found, ListedRun, LogQueries } from './log-queries.ts';
 export type { LogSource, StoredCheckpoint, StoredRecord } from './log-source.ts';
+export { mergeLogs, type OfLog } from './merge-logs.ts';
 export {
   appendLeaf,
   type CompactRange,

@@ -12,15 +12,15 @@ import { intent, newCall, newRun, outcome, refusal, runClose, runOpen } from '..
 import { seeded } from '../support/seeded.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
-function ask(
+async function ask(
   folder: string,
   filter: string,
   limit = '100',
-): { code: number; lines: string[]; calls: string[] } {
+): Promise<{ code: number; lines: string[]; calls: string[] }> {
   const lines: string[] = [];
   const json: string[] = [];
-  const code = logQuery(filter, { folder, limit, out: (line) => lines.push(line) });
-  logQuery(filter, { folder, limit, json: true, out: (line) => json.push(line) });
+  const code = await logQuery(filter, { folder, limit, out: (line) => lines.push(line) });
+  await logQuery(filter, { folder, limit, json: true, out: (line) => json.push(line) });
   const calls = json.map((line) => String((JSON.parse(line) as { record: JsonObject }).record['call']));
   return { code, lines, calls };
 }
@@ -66,7 +66,11 @@ describe('log query', () => {
         'agent=nobody',
         '',
       ];
-      const all = (): string[][] => filters.map((filter) => ask(folder, filter, '1000').calls);
+      const all = async (): Promise<string[][]> => {
+        const found: string[][] = [];
+        for (const filter of filters) found.push((await ask(folder, filter, '1000')).calls);
+        return found;
+      };
       using reader = openLogReader(folder);
       const expected = filters.map((text) => {
         const filter = parseFilter(text);
@@ -86,13 +90,13 @@ describe('log query', () => {
           .reverse();
       });
       expect(expected[0]?.length).toBeGreaterThan(5);
-      expect(all()).toEqual(expected);
+      expect(await all()).toEqual(expected);
       await close();
-      expect(all()).toEqual(expected);
+      expect(await all()).toEqual(expected);
       rmSync(join(folder, 'index.db'));
-      expect(all()).toEqual(expected);
+      expect(await all()).toEqual(expected);
       await using _ = await openLog(folder);
-      expect(all()).toEqual(expected);
+      expect(await all()).toEqual(expected);
     },
   );
 
@@ -107,9 +111,11 @@ describe('log query', () => {
       await log.append(runClose(run));
       await log.erase([run], 'robin', 'request 12');
     }
-    expect(ask(folder, `call=${call}`).calls).toEqual([call]);
-    expect(ask(folder, `run=${run}`).calls).toHaveLength(2);
-    expect(ask(folder, `run=${run} type=run.close,erasure`).lines.map((line) => line.slice(26))).toEqual([
+    expect((await ask(folder, `call=${call}`)).calls).toEqual([call]);
+    expect((await ask(folder, `run=${run}`)).calls).toHaveLength(2);
+    expect(
+      (await ask(folder, `run=${run} type=run.close,erasure`)).lines.map((line) => line.slice(26)),
+    ).toEqual([
       expect.stringContaining(`content of ${run} erased by robin: request 12`),
       expect.stringContaining(`run ${run} ended by agent: done`),
     ]);
@@ -123,19 +129,19 @@ describe('log query', () => {
     await log.append(runOpen(run));
     await appendCall(log, run, call, { args, result: '{"ok":"done, really"}' });
     await appendCall(log, run, newCall(), { args: '{"n":70}', result: '{}' });
-    expect(ask(folder, 'value=DE02120300000000202051').calls).toEqual([call]);
-    expect(ask(folder, 'value=7').calls).toEqual([call]);
-    expect(ask(folder, 'value="done, really"').calls).toEqual([call]);
-    expect(ask(folder, 'value=DE0212').calls).toEqual([]);
-    expect(ask(folder, `digest=${sha256(args)}`).calls).toEqual([call]);
+    expect((await ask(folder, 'value=DE02120300000000202051')).calls).toEqual([call]);
+    expect((await ask(folder, 'value=7')).calls).toEqual([call]);
+    expect((await ask(folder, 'value="done, really"')).calls).toEqual([call]);
+    expect((await ask(folder, 'value=DE0212')).calls).toEqual([]);
+    expect((await ask(folder, `digest=${sha256(args)}`)).calls).toEqual([call]);
     await log.append(runClose(run));
     await log.erase([run], 'robin', 'request 12');
-    expect(ask(folder, 'value=7').calls).toEqual([]);
+    expect((await ask(folder, 'value=7')).calls).toEqual([]);
   });
 
   it('is bounded, and says so', async () => {
     const { folder, close } = await manyCalls(4);
-    const { lines, code } = ask(folder, '', '5');
+    const { lines, code } = await ask(folder, '', '5');
     expect(code).toBe(0);
     expect(lines).toHaveLength(6);
     expect(lines.at(-1)).toBe('the newest 5; use --limit or until= for more');
@@ -151,8 +157,8 @@ describe('log query', () => {
     ['status!=ok', /!= is not for status/],
     ['agent=', /must have a value/],
     ['\u001b[2J=1', /u\{1b\}/],
-  ])('says what is wrong with %j', (filter, problem) => {
-    expect(() => ask(temporaryFolder(), filter)).toThrow(problem);
+  ])('says what is wrong with %j', async (filter, problem) => {
+    await expect(ask(temporaryFolder(), filter)).rejects.toThrow(problem);
   });
 
   it('shows what others wrote as escapes, in lines and in JSON', async () => {
@@ -162,11 +168,11 @@ describe('log query', () => {
     await log.append(runOpen(run));
     const subject = { upstream: 'ops', method: 'tools/call', tool: 'x\u001b[2J\u202ey' };
     await log.append(intent(run, newCall(), { subject }));
-    const { lines } = ask(folder, `run=${run}`);
+    const { lines } = await ask(folder, `run=${run}`);
     expect(lines[0]).toContain('ops/x\\u{1b}[2J\\u{202e}y');
     const json: string[] = [];
-    logQuery(`run=${run}`, { folder, limit: '1', json: true, out: (line) => json.push(line) });
-    logShow(run, { folder, json: true, out: (line) => json.push(line) });
+    await logQuery(`run=${run}`, { folder, limit: '1', json: true, out: (line) => json.push(line) });
+    await logShow(run, { folder, json: true, out: (line) => json.push(line) });
     expect(json.join('')).toMatch(/^[\x20-\x7e]+$/);
     expect(JSON.parse(json[1] ?? '')).toMatchObject({ root: { opened: { run } } });
   });

@@ -46,7 +46,7 @@ describe('log show', () => {
   it('draws the delegation tree with decision, reason, credential, time and outcome of every call', async () => {
     const { folder, root, child, calls } = await story();
     const { out, lines } = collect();
-    expect(logShow(root, { folder, out })).toBe(0);
+    expect(await logShow(root, { folder, out })).toBe(0);
     const at = '2026-03-01T12:00:00.000Z';
     expect(lines).toEqual([
       `run ${root}  ops-desk (support), owner payments, attested by join-token, ${at}`,
@@ -67,7 +67,7 @@ describe('log show', () => {
   it('marks the run that was asked for when it is not the root', async () => {
     const { folder, child } = await story();
     const { out, lines } = collect();
-    expect(logShow(child, { folder, out })).toBe(0);
+    expect(await logShow(child, { folder, out })).toBe(0);
     expect(lines.find((line) => line.includes(child))).toContain(`run ${child} (asked for)`);
   });
 
@@ -77,7 +77,7 @@ describe('log show', () => {
   ])('says so when what was given %s', async (_, run, message) => {
     const { folder } = await story();
     const { out, lines } = collect();
-    expect(logShow(run, { folder, out })).toBe(1);
+    expect(await logShow(run, { folder, out })).toBe(1);
     expect(lines).toEqual([expect.stringMatching(message)]);
   });
 
@@ -94,8 +94,8 @@ describe('log show', () => {
     await log.append(refusal(run, newCall(), { subject: { upstream: evil, method: evil } }));
     await log.append(runClose(run, { by: evil, reason: evil }));
     const { out, lines } = collect();
-    logShow(run, { folder, out });
-    logList({ folder, out });
+    await logShow(run, { folder, out });
+    await logList({ folder, out });
     const text = lines.join('\n');
     expect(text).toContain('pay\\u{1b}[2J\\u{202e}\\u{200b}\\u{d}\\u{a}\\u{e0041}\\u{fe0f}');
     expect(text.replaceAll('\n', '')).not.toMatch(/\p{C}|\ufe0f/u);
@@ -121,7 +121,7 @@ describe('log list', () => {
   it('shows runs newest first with owner, purpose, state and counts', async () => {
     const { folder, root, child } = await story();
     const { out, lines } = collect();
-    expect(logList({ folder, out })).toBe(0);
+    expect(await logList({ folder, out })).toBe(0);
     expect(lines).toEqual([
       expect.stringMatching(
         new RegExp(
@@ -138,7 +138,7 @@ describe('log list', () => {
     const folder = temporaryFolder();
     await using _log = await openLog(folder);
     const { out, lines } = collect();
-    expect(logList({ folder, out })).toBe(0);
+    expect(await logList({ folder, out })).toBe(0);
     expect(lines).toEqual(['no runs in the log']);
   });
 });

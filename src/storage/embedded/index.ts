@@ -12,7 +12,8 @@ export {
 export type { AgentUse, LoggedRun, LogState, OpenIntentRow } from './index-queries.ts';
 export { type EmbeddedLog, type EmbeddedLogOptions, openEmbeddedLog } from './intent-log-embedded.ts';
 export { type EmbeddedKillSwitches, openEmbeddedKillSwitches } from './kill-switches.ts';
-export { type Found, type LogReader, openLogReader } from './log-reader.ts';
+export { openLogQueries } from './log-queries.ts';
+export { type LogReader, openLogReader } from './log-reader.ts';
 export { publishEmbeddedLog } from './published-log.ts';
 export type { PastRun } from './run-counts.ts';
 export { createEmbeddedRuns, type EmbeddedRuns, type EmbeddedRunsOptions } from './run-store.ts';

@@ -4,6 +4,7 @@ import { parseCallId, parseRunId, type RunId, SallyportError } from '../../base/
 import {
   decodeRecord,
   type Filter,
+  type Found,
   fits,
   hashesOfTiles,
   headOf,
@@ -11,7 +12,6 @@ import {
   type LogRecord,
   type LogSource,
   leafHash,
-  type OutcomeRecord,
   parseNote,
   type StoredCheckpoint,
   type StoredRecord,
@@ -35,9 +35,6 @@ import {
 } from './index-queries.ts';
 import { candidates, outcomeOf, placeOfCall, type Searched } from './log-query.ts';
 import { corrupt } from './read-verified.ts';
-
-/** A record that a query found, with its outcome when it is an intent that has one. */
-export type Found = { readonly record: LogRecord; readonly outcome?: OutcomeRecord };
 
 /**
  * A second, read-only pair of eyes on a log: works from any process, also while a gateway writes. Uses the index

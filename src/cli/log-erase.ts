@@ -9,6 +9,7 @@ import {
 } from '../storage/index.ts';
 import { loadConfig } from './load-config.ts';
 import { originOf } from './open-gateway.ts';
+import { openSealingKey } from './open-sealing-key.ts';
 import { printable } from './printable.ts';
 import { callAdmin } from './runs.ts';
 
@@ -120,6 +121,7 @@ async function openOffline(config: Config): Promise<LogWithContent> {
     now,
     queueLimit: config.limits.queuedRecords,
     checkpointEveryMs: 1000,
+    sealingKey: await openSealingKey(config),
   });
   try {
     return await joinContent(log, await openEmbeddedContent({ folder: config.data, ...config.content, now }));

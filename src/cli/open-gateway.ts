@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { createIdSource, SallyportError, systemClock } from '../base/index.ts';
 import { type Config, createGateway, type Gateway } from '../gateway/index.ts';
-import { type KeyRing, openFileSealer, openSigningKeys, type RunWatch } from '../identity/index.ts';
+import { createKeySealer, openSigningKeys, type RunWatch } from '../identity/index.ts';
 import { type IntentLog, parseWitnessKey } from '../intent-log/index.ts';
 import {
   createEmbeddedRuns,
@@ -19,6 +19,7 @@ import {
 } from '../storage/index.ts';
 import { followLog } from '../witness/index.ts';
 import { openCredential } from './open-credential.ts';
+import { openSealingKey } from './open-sealing-key.ts';
 
 export type OpenGatewayOptions = {
   readonly log: Logger;
@@ -40,12 +41,15 @@ const PROOF_LIFE_SECONDS = 125;
 /** Opens the data folder, recovers what a crash left open, and starts the gateway on it. */
 export async function openGateway(config: Config, { log, tap }: OpenGatewayOptions): Promise<OpenGateway> {
   const now = systemClock;
+  const sealingKey = await openSealingKey(config);
+  const sealer = sealingKey === undefined ? undefined : createKeySealer(sealingKey);
   await using opening = new AsyncDisposableStack();
   const embedded = opening.use(
     await openEmbeddedLog({
       folder: config.data,
       origin: originOf(config),
       now,
+      sealingKey,
       queueLimit: config.limits.queuedRecords,
       checkpointEveryMs: CHECKPOINT_MILLIS,
       slowAppendMs: config.log.slowAppendMillis,
@@ -76,7 +80,8 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
       intentLog: tap === undefined ? joined : tap(joined),
       erase: (runs, by, reason) => joined.erase(runs, by, reason),
       prune: (before, by, reason) => joined.prune(before, by, reason),
-      keys: await openKeys(config),
+      keys: await openSigningKeys({ folder: config.data, now, sealer }),
+      sealer,
       openCredential: (entry, deps) => openCredential(entry, { ...deps, environment: process.env, fetch }),
       ids: createIdSource(now),
       now,
@@ -120,12 +125,6 @@ const COMPLAINTS = {
   failed: 'a witness did not cosign the log',
   rolled_back: 'a witness has seen more of this log than there is: records are gone, do not trust this log',
 } as const;
-
-async function openKeys({ data, keys }: Config): Promise<KeyRing> {
-  const { encryption } = keys;
-  const sealer = encryption === undefined ? undefined : await openFileSealer(encryption.file);
-  return openSigningKeys({ folder: data, now: systemClock, sealer });
-}
 
 /** Each gateway has a log of its own, and its name says whose it is. */
 export function originOf({ trustDomain, state }: Config): string {

@@ -1,16 +1,16 @@
-import { readFile } from 'node:fs/promises';
 import { request } from 'undici';
 import { z } from 'zod';
 import { SallyportError, systemClock } from '../base/index.ts';
 import {
   adminUrlOf,
-  openOperatorKey,
   operatorKeyFile,
   RevokeResult,
   RunList,
+  readOperatorKey,
   signOperatorToken,
 } from '../gateway/index.ts';
 import { loadConfig } from './load-config.ts';
+import { openSealer } from './open-sealing-key.ts';
 
 type Output = { readonly out: (line: string) => void };
 
@@ -50,14 +50,13 @@ export async function callAdmin(
 ): Promise<unknown> {
   const config = await loadConfig(configFile);
   const url = adminUrlOf(config);
-  const keyFile = operatorKeyFile(config.data);
-  await readFile(keyFile).catch((error: NodeJS.ErrnoException) => {
-    throw new SallyportError(
-      'ERR_KEY_INVALID',
-      `cannot read ${keyFile} (${error.code}); start the gateway once, and run this as its user`,
-    );
-  });
-  const token = await signOperatorToken(await openOperatorKey(config.data), url, systemClock);
+  const key = readOperatorKey(config.data, await openSealer(config));
+  if (key === undefined) {
+    const file = operatorKeyFile(config.data);
+    const fix = 'start the gateway once, and run this as its user';
+    throw new SallyportError('ERR_KEY_INVALID', `cannot read ${file} (ENOENT); ${fix}`);
+  }
+  const token = await signOperatorToken(key, url, systemClock);
   const answer = await request(`${url}${path}`, {
     method,
     headers: { authorization: `Bearer ${token}`, ...(body ? { 'content-type': 'application/json' } : {}) },

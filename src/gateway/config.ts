@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { SallyportError } from '../base/index.ts';
 import { AgentConfigEntry } from './config-agent.ts';
 import { AdminEntry, AttestorEntry, identityProblems, TlsListener } from './config-identity.ts';
+import { KeysEntry, keyProblems } from './config-keys.ts';
 import { label, upstreamName, webUrl } from './config-names.ts';
 import { UpstreamEntry } from './config-upstream.ts';
 import { credentialProblems } from './credential-config.ts';
@@ -138,24 +139,6 @@ const State = z.discriminatedUnion('kind', [
   }),
 ]);
 
-const Keys = z.strictObject({
-  rotateHours: z
-    .int()
-    .min(1)
-    .max(24 * 365)
-    .default(24)
-    .describe('The key that signs is replaced by the next, known one after this long.'),
-  encryption: z
-    .strictObject({
-      file: z
-        .string()
-        .min(1)
-        .describe('A file with 32 bytes in base64, mode 0600, kept apart from the data folder.'),
-    })
-    .optional()
-    .describe('Encrypts the signing keys in the data folder.'),
-});
-
 /** The whole configuration: one file, strict. Secrets are not in it. */
 export const Config = z.strictObject({
   $schema: z.string().optional(),
@@ -195,7 +178,7 @@ export const Config = z.strictObject({
     .describe('Browser origins allowed to call; none by default.'),
   log: Log.default(Log.parse({})).describe('Proofs of the intent log beyond this host.'),
   content: Content.default(Content.parse({})).describe('Arguments and results of calls.'),
-  keys: Keys.default(Keys.parse({})),
+  keys: KeysEntry.default(KeysEntry.parse({})),
   staticSecrets: z
     .boolean()
     .default(false)
@@ -277,6 +260,7 @@ function crossCheck(config: Config): string[] {
     ...listenerProblems(config),
     ...urlProblems(config),
     ...stateProblems(config),
+    ...keyProblems(config.keys),
     ...identityProblems(config, agents),
   ];
   if (agents.has('sallyport'))

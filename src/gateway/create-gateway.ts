@@ -164,6 +164,7 @@ async function adminPlaneOf(
   return createAdminPlane({
     operator: await createOperators(config.admin, {
       data: config.data,
+      sealer: ports.sealer,
       adminUrl: url,
       publicUrl: publicUrlOf(config),
       now,

@@ -11,7 +11,12 @@ export {
   ToolList,
 } from './admin/contract.ts';
 export { KeyChanges, KeyList } from './admin/key-contract.ts';
-export { openOperatorKey, operatorKeyFile, signOperatorToken } from './admin/operator-key.ts';
+export {
+  openOperatorKey,
+  operatorKeyFile,
+  readOperatorKey,
+  signOperatorToken,
+} from './admin/operator-key.ts';
 export { type PinnedCatalogue, readPinnedCatalogue } from './catalogue.ts';
 export { type Config, parseConfig, type UpstreamConfig } from './config.ts';
 export { createGateway, type Gateway } from './create-gateway.ts';

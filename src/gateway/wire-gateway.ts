@@ -7,6 +7,7 @@ import {
   createAgentRegistry,
   gatewayResource,
   type KeyRing,
+  type KeySealer,
   type KillSwitches,
   type LiveAgentRegistry,
   type RunJournal,
@@ -66,6 +67,8 @@ export type GatewayPorts = {
   readonly switches: KillSwitches;
   readonly watch: RunWatch;
   readonly keys: KeyRing;
+  /** Encrypts the operator's key where it lies; absent, it lies there in the clear. */
+  readonly sealer?: KeySealer | undefined;
   /** For kinds of credentials that come from elsewhere than from `keys`. */
   readonly openCredential: OpenCredential;
   readonly ids: IdSource;

@@ -87,7 +87,13 @@ export { inferCapabilities } from './infer-capabilities.ts';
 export { INTENT_TYPE } from './intent-details.ts';
 export { createIntrospection, type Introspection, type Introspector } from './introspection.ts';
 export type { KeyChange, KeyEntry, KeyRefusal } from './key-rotation.ts';
-export { type KeySealer, openFileSealer } from './key-seal.ts';
+export {
+  createKeySealer,
+  type KeySealer,
+  openSealingKeyFile,
+  type SealingKey,
+  type SealPurpose,
+} from './key-seal.ts';
 export {
   isStopping,
   type KillSwitches,
@@ -98,6 +104,7 @@ export {
   stopKey,
   type Watcher,
 } from './kill-switch.ts';
+export { type KmsCommand, openSealingKeyByCommand } from './kms-command.ts';
 export { handleRevocation } from './revocation-endpoint.ts';
 export {
   allowsTool,
@@ -130,6 +137,7 @@ export type {
 } from './run-store.ts';
 export { capabilityOf } from './run-store.ts';
 export { createRunTokenVerifier, type RunTokenVerifier, SCOPE, type TokenDefect } from './run-token.ts';
+export { createSecret, openSecret, readSecret, type SecretFile } from './secret-file.ts';
 export { type KeyRing, openSigningKeys, type PublishedKey, type SigningKeys } from './signing-keys.ts';
 export type { ClaimKind, SingleUse } from './single-use.ts';
 export {

@@ -1,10 +1,16 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { constants } from 'node:fs';
-import { type FileHandle, link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, isJsonObject, type JsonObject, parseStrictJson, SallyportError } from '../base/index.ts';
 import type { KeySealer } from './key-seal.ts';
 import { exportEcPublicJwk, thumbprintOf } from './public-key.ts';
+import {
+  createSecret,
+  openSecret,
+  replaceSecret,
+  requirePrivateFolder,
+  type SecretFile,
+} from './secret-file.ts';
 
 /** A private P-256 key and its id: the RFC 7638 thumbprint of its public half. */
 export type StoredKey = {
@@ -33,7 +39,6 @@ export type KeyFileOptions = {
 };
 
 const VERSION = 2;
-const NAME = 'signing-keys.json';
 
 /**
  * Reads `<folder>/keys/signing-keys.json`, making it with two new keys when it is not there: one to sign, one to be
@@ -43,25 +48,20 @@ const NAME = 'signing-keys.json';
 export async function openKeyFile(options: KeyFileOptions): Promise<KeyFile> {
   const keys = join(options.folder, 'keys');
   await mkdir(keys, { recursive: true, mode: 0o700 });
-  requirePrivate(keys, (await stat(keys)).mode, '700');
-  const stored = (await readKeyFile(options)) ?? (await createKeyFile(options));
+  requirePrivateFolder(keys);
+  const stored = readKeyFile(options) ?? createKeyFile(options);
   const isComplete = stored.keys.some(
     ({ kid, retiredAt }) => kid !== stored.active && retiredAt === undefined,
   );
-  if (isComplete && stored.isAsWanted) return stored;
-  const fresh = isComplete ? [] : [newStoredKey(options.now)];
-  const complete = { ...stored, keys: [...stored.keys, ...fresh] };
-  await writeKeyFile(complete, options);
+  if (isComplete) return stored;
+  const complete = { ...stored, keys: [...stored.keys, newStoredKey(options.now)] };
+  writeKeyFile(complete, options);
   return complete;
 }
 
-/** Replaces the key file; durable when it resolves. */
-export async function writeKeyFile(file: KeyFile, options: KeyFileOptions): Promise<void> {
-  const folder = join(options.folder, 'keys');
-  const draft = join(folder, `.${NAME}.${file.active}.new`);
-  await writeDurably(draft, await toText(file, options));
-  await rename(draft, join(folder, NAME));
-  await syncFolder(folder);
+/** Replaces the key file; durable when it returns. */
+export function writeKeyFile(file: KeyFile, options: KeyFileOptions): void {
+  replaceSecret(fileOf(options), toText(file));
 }
 
 /** A key that is published from now on. */
@@ -70,79 +70,32 @@ export function newStoredKey(now: Clock): StoredKey {
   return { kid: kidOf(privateKey, 'a new key'), privateKey, createdAt: now() };
 }
 
-type Read = KeyFile & { readonly isAsWanted: boolean };
-
-async function createKeyFile(options: KeyFileOptions): Promise<Read> {
-  const folder = join(options.folder, 'keys');
-  const path = join(folder, NAME);
-  const [active, next] = [newStoredKey(options.now), newStoredKey(options.now)];
-  const draft = join(folder, `.${NAME}.${active.kid}`);
-  await writeDurably(draft, await toText({ active: active.kid, keys: [active, next], sequence: 1 }, options));
-  try {
-    await link(draft, path); // fails if another process was first, where a rename would replace its key
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  } finally {
-    await rm(draft, { force: true });
-  }
-  await syncFolder(folder);
-  const stored = await readKeyFile(options);
-  if (stored === undefined) throw invalid(path, 'vanished while it was being made; start again');
-  return stored;
+function fileOf({ folder, sealer }: KeyFileOptions): SecretFile {
+  return { path: join(folder, 'keys', 'signing-keys.json'), purpose: 'signing keys', sealer };
 }
 
-async function toText({ active, keys, sequence }: KeyFile, { sealer }: KeyFileOptions): Promise<string> {
+function createKeyFile(options: KeyFileOptions): KeyFile {
+  const [active, next] = [newStoredKey(options.now), newStoredKey(options.now)];
+  createSecret(fileOf(options), toText({ active: active.kid, keys: [active, next], sequence: 1 }));
+  const stored = readKeyFile(options);
+  if (stored !== undefined) return stored;
+  throw invalid(fileOf(options).path, 'vanished while it was being made; start again');
+}
+
+function toText({ active, keys, sequence }: KeyFile): string {
   const entries = keys.map(({ privateKey, createdAt, activatedAt, retiredAt }) => ({
     createdAt,
     ...(activatedAt === undefined ? {} : { activatedAt }),
     ...(retiredAt === undefined ? {} : { retiredAt }),
     jwk: privateKey.export({ format: 'jwk' }),
   }));
-  const content = { active, sequence, keys: entries };
-  const file = sealer === undefined ? content : { sealed: await sealer.seal(JSON.stringify(content)) };
-  return `${JSON.stringify({ version: VERSION, ...file }, null, 2)}\n`;
+  return `${JSON.stringify({ version: VERSION, active, sequence, keys: entries }, null, 2)}\n`;
 }
 
-async function readKeyFile(options: KeyFileOptions): Promise<Read | undefined> {
-  const path = join(options.folder, 'keys', NAME);
-  let file: FileHandle;
-  try {
-    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new SallyportError(
-      'ERR_KEY_INVALID',
-      `${path}: cannot be opened; it must be a plain file of this user`,
-      {
-        cause: error,
-      },
-    );
-  }
-  try {
-    requirePrivate(path, (await file.stat()).mode, '600');
-    return await parseKeyFile(path, await file.readFile('utf8'), options.sealer);
-  } finally {
-    await file.close();
-  }
-}
-
-function requirePrivate(path: string, mode: number, wanted: '600' | '700'): void {
-  if ((mode & 0o077) === 0) return;
-  const actual = (mode & 0o777).toString(8);
-  throw invalid(path, `others can reach it (mode ${actual}); run "chmod ${wanted} ${path}"`);
-}
-
-async function parseKeyFile(path: string, text: string, sealer: KeySealer | undefined): Promise<Read> {
-  const file = parseObject(text);
-  if (file['version'] !== 1 && file['version'] !== VERSION) {
-    throw invalid(path, `must be JSON with "version": ${VERSION}; restore it from a backup`);
-  }
-  const { sealed } = file;
-  if (sealed === undefined) return { ...parseContent(path, file), isAsWanted: sealer === undefined };
-  if (sealer === undefined) {
-    throw invalid(path, 'is encrypted; name the key in keys.encryption.file of the configuration');
-  }
-  return { ...parseContent(path, parseObject(await sealer.open(sealed))), isAsWanted: true };
+function readKeyFile(options: KeyFileOptions): KeyFile | undefined {
+  const file = fileOf(options);
+  const text = openSecret(file);
+  return text === undefined ? undefined : parseContent(file.path, parseObject(text));
 }
 
 function parseObject(text: string): JsonObject {
@@ -151,7 +104,10 @@ function parseObject(text: string): JsonObject {
 }
 
 function parseContent(path: string, content: JsonObject): KeyFile {
-  const { active, keys, sequence = 1 } = content;
+  const { version = VERSION, active, keys, sequence = 1 } = content; // what was sealed once had no version
+  if (version !== 1 && version !== VERSION) {
+    throw invalid(path, `must be JSON with "version": ${VERSION}; restore it from a backup`);
+  }
   if (typeof active !== 'string' || !Array.isArray(keys) || !Number.isSafeInteger(sequence)) {
     throw invalid(path, 'must have "active" and "keys"; restore it from a backup');
   }
@@ -187,25 +143,6 @@ function kidOf(key: KeyObject, path: string): string {
   const jwk = exportEcPublicJwk(key);
   if (jwk === undefined) throw invalid(path, 'must hold P-256 keys only');
   return thumbprintOf(jwk);
-}
-
-async function writeDurably(path: string, text: string): Promise<void> {
-  const file = await open(path, 'w', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, constants.O_RDONLY);
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }
 
 function invalid(path: string, problem: string): SallyportError {

@@ -56,7 +56,7 @@ export async function openSigningKeys(options: KeyFileOptions): Promise<KeyRing>
     const done = changing.then(async () => {
       const changed = make();
       if (!changed.ok) return err(changed.error);
-      await writeKeyFile(changed.value.file, options);
+      writeKeyFile(changed.value.file, options);
       file = changed.value.file;
       live.replace(file);
       return ok(changed.value.changes);

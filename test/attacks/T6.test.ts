@@ -26,7 +26,7 @@ describe('T6: a key that others know', () => {
     const folder = temporaryFolder();
     await openOperatorKey(folder);
     await chmod(join(folder, 'keys', 'operator.jwk'), 0o644);
-    await expect(openOperatorKey(folder)).rejects.toThrow('can be read by others');
+    await expect(openOperatorKey(folder)).rejects.toThrow('others can reach it');
   });
 
   it('is refused at start when it is short, symmetric, of another kind, or no key', async () => {

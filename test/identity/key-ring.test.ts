@@ -2,7 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createRunTokenVerifier, openFileSealer, openSigningKeys } from '../../src/identity/index.ts';
+import {
+  createKeySealer,
+  createRunTokenVerifier,
+  openSealingKeyFile,
+  openSigningKeys,
+} from '../../src/identity/index.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -85,7 +90,7 @@ describe('keys at rest', () => {
   const sealerIn = async (folder: string, key = randomBytes(32).toString('base64')) => {
     const path = join(folder, 'kek');
     await writeFile(path, key, { mode: 0o600 });
-    return openFileSealer(path);
+    return createKeySealer(await openSealingKeyFile(path));
   };
   const stored = (folder: string) => readFile(join(folder, 'keys', 'signing-keys.json'), 'utf8');
 
@@ -120,7 +125,7 @@ describe('keys at rest', () => {
     await expect(sealerIn(folder, 'c2hvcnQ=')).rejects.toThrow('32 bytes');
     const path = join(folder, 'kek');
     await chmod(path, 0o644);
-    await expect(openFileSealer(path)).rejects.toThrow('chmod 600');
-    await expect(openFileSealer(`${path}x`)).rejects.toMatchObject({ code: 'ERR_KEY_INVALID' });
+    await expect(openSealingKeyFile(path)).rejects.toThrow('chmod 600');
+    await expect(openSealingKeyFile(`${path}x`)).rejects.toMatchObject({ code: 'ERR_KEY_INVALID' });
   });
 });

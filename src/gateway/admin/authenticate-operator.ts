@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/index.ts';
+import type { KeySealer } from '../../identity/index.ts';
 import type { AdminConfig } from '../config-identity.ts';
 import { createOidcOperators } from './oidc-operators.ts';
 import { createOperatorCheck, openOperatorKey } from './operator-key.ts';
@@ -9,6 +10,8 @@ export type AuthenticateOperator = (authorization: string | undefined) => Promis
 
 export type OperatorsDeps = {
   readonly data: string;
+  /** Encrypts the local key where it lies. */
+  readonly sealer?: KeySealer | undefined;
   readonly adminUrl: string;
   readonly publicUrl: string;
   readonly now: Clock;
@@ -19,9 +22,10 @@ const BEARER = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/;
 /** The holder of the local key, and operators of the OpenID Connect provider where there is one. */
 export async function createOperators(
   config: AdminConfig,
-  { data, adminUrl, publicUrl, now }: OperatorsDeps,
+  { data, sealer, adminUrl, publicUrl, now }: OperatorsDeps,
 ): Promise<AuthenticateOperator> {
-  const local = await createOperatorCheck(await openOperatorKey(data), adminUrl, now, config.localKeyRoles);
+  const key = await openOperatorKey(data, sealer);
+  const local = await createOperatorCheck(key, adminUrl, now, config.localKeyRoles);
   const oidc =
     config.oidc === undefined
       ? undefined

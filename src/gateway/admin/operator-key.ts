@@ -1,8 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { exportJWK, generateKeyPair, importJWK, type JWK, jwtVerify, SignJWT } from 'jose';
 import { type Clock, SallyportError, sha256, toEpochSeconds } from '../../base/index.ts';
+import {
+  createSecret,
+  type KeySealer,
+  openSecret,
+  readSecret,
+  type SecretFile,
+} from '../../identity/index.ts';
 import type { Role } from '../config-identity.ts';
 import type { Operator } from './permissions.ts';
 
@@ -13,24 +20,33 @@ const TOKEN_SECONDS = 60;
 export const operatorKeyFile = (dataFolder: string): string => join(dataFolder, 'keys', 'operator.jwk');
 
 /**
- * The local operator's key: whoever can read the file may use the admin plane. Made at first start, mode 0600.
- * Throws `ERR_KEY_INVALID` when others can read it or it is not a P-256 key.
+ * The local operator's key: whoever can read the file, and the key that seals it if there is one, may use the admin
+ * plane. Made at first start, mode 0600. Throws `ERR_KEY_INVALID` when others can read it or it is not a P-256 key.
  */
-export async function openOperatorKey(dataFolder: string): Promise<JWK> {
-  const file = operatorKeyFile(dataFolder);
-  const info = await stat(file).catch(() => undefined);
-  if (info === undefined) return createOperatorKey(file);
-  if ((info.mode & 0o077) !== 0) {
-    throw new SallyportError('ERR_KEY_INVALID', `${file} can be read by others; run "chmod 600 ${file}"`);
-  }
-  const key = parseJwk(await readFile(file, 'utf8'));
-  if (key?.kty !== 'EC' || key.crv !== 'P-256' || key.d === undefined) {
-    throw new SallyportError(
-      'ERR_KEY_INVALID',
-      `${file} is not a private P-256 JWK; remove it and start again`,
-    );
-  }
-  return key;
+export async function openOperatorKey(dataFolder: string, sealer?: KeySealer): Promise<JWK> {
+  const file = secretFile(dataFolder, sealer);
+  await mkdir(dirname(file.path), { recursive: true, mode: 0o700 });
+  return toKey(file.path, openSecret(file) ?? (await createOperatorKey(file)));
+}
+
+/** The same for who only uses it: changes nothing, and is undefined when the gateway has not made it yet. */
+export function readOperatorKey(dataFolder: string, sealer?: KeySealer): JWK | undefined {
+  const file = secretFile(dataFolder, sealer);
+  const text = readSecret(file);
+  return text === undefined ? undefined : toKey(file.path, text);
+}
+
+function secretFile(dataFolder: string, sealer: KeySealer | undefined): SecretFile {
+  return { path: operatorKeyFile(dataFolder), purpose: 'operator key', sealer };
+}
+
+function toKey(path: string, text: string): JWK {
+  const key = parseJwk(text);
+  if (key?.kty === 'EC' && key.crv === 'P-256' && key.d !== undefined) return key;
+  throw new SallyportError(
+    'ERR_KEY_INVALID',
+    `${path} is not a private P-256 JWK; remove it and start again`,
+  );
 }
 
 function parseJwk(text: string): JWK | undefined {
@@ -41,13 +57,10 @@ function parseJwk(text: string): JWK | undefined {
   }
 }
 
-async function createOperatorKey(file: string): Promise<JWK> {
+async function createOperatorKey(file: SecretFile): Promise<string> {
   const { privateKey } = await generateKeyPair('ES256', { extractable: true });
-  const key = await exportJWK(privateKey);
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  await writeFile(file, JSON.stringify(key), { mode: 0o600, flag: 'wx' });
-  await chmod(file, 0o600);
-  return key;
+  const text = JSON.stringify(await exportJWK(privateKey));
+  return createSecret(file, text) ? text : (readSecret(file) ?? text);
 }
 
 /** A token for one admin request. `audience` is the admin plane's URL. */

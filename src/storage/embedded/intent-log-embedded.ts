@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import { type AgentName, type CallId, type Clock, SallyportError, startThread } from '../../base/index.ts';
-import type { KeyThumbprint } from '../../identity/index.ts';
+import type { KeyThumbprint, SealingKey } from '../../identity/index.ts';
 import {
   type EncodedBody,
   encodeBody,
@@ -42,6 +42,8 @@ export type EmbeddedLogOptions = {
   readonly room?: RoomSettings;
   /** When batches keep taking longer than this, in milliseconds, the log is degraded; a second if not given. */
   readonly slowAppendMs?: number;
+  /** Encrypts the key of the log where it lies; one that is there in the clear is encrypted at once. */
+  readonly sealingKey?: SealingKey | undefined;
 };
 
 /** The intent log of a single gateway process, in its data folder. */
@@ -89,9 +91,25 @@ type Asked = {
  * `ERR_DATA_FOLDER`, `ERR_KEY_INVALID` or `ERR_LOG_CORRUPT`, each saying what to do.
  */
 export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<EmbeddedLog> {
-  const { folder, origin, checkpointEveryMs, epochEveryMs = EPOCH, room = NO_ROOM, now } = options;
+  const {
+    folder,
+    origin,
+    checkpointEveryMs,
+    epochEveryMs = EPOCH,
+    room = NO_ROOM,
+    sealingKey,
+    now,
+  } = options;
   if (!isKeyName(origin)) throw new TypeError('origin must be a name without spaces and plus signs');
-  const settings: WorkerSettings = { folder, origin, checkpointEveryMs, epochEveryMs, room, now: now() };
+  const settings: WorkerSettings = {
+    folder,
+    origin,
+    checkpointEveryMs,
+    epochEveryMs,
+    room,
+    sealingKey,
+    now: now(),
+  };
   const worker = startThread('log-worker', import.meta.url, settings);
   const opened = await firstMessage(worker);
   if (opened.op === 'opened') return new WorkerLog(worker, opened, options);

@@ -1,33 +1,23 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { SallyportError } from '../../base/index.ts';
+import { createSecret, type KeySealer, openSecret, type SecretFile } from '../../identity/index.ts';
 import { type CheckpointSigner, createCheckpointSigner } from '../../intent-log/index.ts';
 import { type DataFolder, folderError } from './data-folder.ts';
 
 /**
  * Opens the key that signs the checkpoints of this log, making it on first use, and writes its public half
- * beside the log. The caller holds the writer lock. Throws `ERR_KEY_INVALID`.
+ * beside the log. With a sealer it lies there encrypted. The caller holds the writer lock. Throws `ERR_KEY_INVALID`.
  */
-export function openLogKey(folder: DataFolder, origin: string): CheckpointSigner {
-  const path = join(folder.keys, 'log-key.pem');
+export function openLogKey(folder: DataFolder, origin: string, sealer?: KeySealer): CheckpointSigner {
+  const file: SecretFile = { path: join(folder.keys, 'log-key.pem'), purpose: 'log key', sealer };
   const published = readIfThere(folder.verifierKey)?.trim();
-  if (!existsSync(path)) {
-    if (published !== undefined) {
-      throw invalid(path, `is missing but the log was signed with it; restore it from a backup`);
-    }
-    createKey(path);
+  const stored = openSecret(file);
+  if (stored === undefined && published !== undefined) {
+    throw invalid(file.path, `is missing but the log was signed with it; restore it from a backup`);
   }
-  const signer = createCheckpointSigner(origin, readKey(path));
+  const signer = createCheckpointSigner(origin, parseKey(file.path, stored ?? createKey(file)));
   if (published === undefined) writeDurably(folder.verifierKey, `${signer.verifierKey}\n`, 0o644);
   else if (published !== signer.verifierKey) throw mismatch(folder, published, origin);
   return signer;
@@ -44,18 +34,20 @@ function mismatch(folder: DataFolder, published: string, origin: string): Sallyp
   );
 }
 
-function createKey(path: string): void {
+function createKey(file: SecretFile): string {
   const { privateKey } = generateKeyPairSync('ed25519');
-  writeDurably(path, privateKey.export({ type: 'pkcs8', format: 'pem' }) as string, 0o600);
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+  try {
+    createSecret(file, pem);
+  } catch (error) {
+    throw folderError(file.path, error);
+  }
+  return pem;
 }
 
-function readKey(path: string): KeyObject {
-  const mode = statSync(path).mode & 0o777;
-  if ((mode & 0o077) !== 0) {
-    throw invalid(path, `others can read it (mode ${mode.toString(8)}); run "chmod 600 ${path}"`);
-  }
+function parseKey(path: string, pem: string): KeyObject {
   try {
-    const key = createPrivateKey(readFileSync(path));
+    const key = createPrivateKey(pem);
     if (key.asymmetricKeyType === 'ed25519') return key;
   } catch {
     // no cause below: it may quote the key

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type CallId, SallyportError } from '../../base/index.ts';
+import { createKeySealer } from '../../identity/index.ts';
 import {
   appendLeaf,
   type Checkpoint,
@@ -21,6 +22,7 @@ import { LogIndex } from './log-index.ts';
 import { openLogKey } from './log-key.ts';
 import { LogWriter } from './log-writer.ts';
 import { corrupt, readVerified } from './read-verified.ts';
+import type { WorkerSettings } from './worker-messages.ts';
 
 /** Records read at a time while catching up. */
 const STRETCH = 1024;
@@ -46,9 +48,10 @@ export type OpenedWriter = {
 export function openLogWriter(
   folder: DataFolder,
   origin: string,
-  { now, epochEveryMs }: { readonly now: number; readonly epochEveryMs: number },
+  { now, epochEveryMs, sealingKey }: Pick<WorkerSettings, 'now' | 'epochEveryMs' | 'sealingKey'>,
 ): OpenedWriter {
-  const signer = openLogKey(folder, origin);
+  const sealer = sealingKey === undefined ? undefined : createKeySealer(sealingKey);
+  const signer = openLogKey(folder, origin, sealer);
   const key = parseVerifierKey(signer.verifierKey) as VerifierKey;
   const file = new LogFile(folder.log);
   const index = new LogIndex(folder.index);

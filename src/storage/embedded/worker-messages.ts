@@ -1,5 +1,5 @@
 import type { AgentName, CallId, ErrorCode } from '../../base/index.ts';
-import type { KeyThumbprint } from '../../identity/index.ts';
+import type { KeyThumbprint, SealingKey } from '../../identity/index.ts';
 import type { Hash } from '../../intent-log/index.ts';
 import type { RoomSettings } from './disk-room.ts';
 import type { LogState } from './index-queries.ts';
@@ -13,6 +13,8 @@ export type WorkerSettings = {
   /** Milliseconds. */
   readonly epochEveryMs: number;
   readonly room: RoomSettings;
+  /** Encrypts the key of the log where it lies. */
+  readonly sealingKey?: SealingKey | undefined;
   /** Time of the start, milliseconds since the epoch. */
   readonly now: number;
 };

@@ -1,9 +1,11 @@
-import type { RunId } from '../base/index.ts';
+import type { JsonObject, Result, RunId } from '../base/index.ts';
 import { SallyportError, systemClock } from '../base/index.ts';
+import { parseRunToken, type RunToken } from './access-token.ts';
 import { type GatewayUrl, parseGatewayUrl } from './gateway-url.ts';
 import { authorizationDetails, type RunIntent } from './intent.ts';
 import { createProofKey, type ProofKey } from './proof-key.ts';
-import { type ClientDeps, parseRunToken, postForm, type RunToken } from './token-endpoint.ts';
+import { askEndpoint, type ClientDeps, type FormRefusal, postForm } from './token-endpoint.ts';
+import { type ClientLog, TokenHolder } from './token-holder.ts';
 
 const GRANT = {
   jwtBearer: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
@@ -14,8 +16,8 @@ const TOKEN = {
   jwt: 'urn:ietf:params:oauth:token-type:jwt',
 } as const;
 
-/** After a failed renewal the old token is used on and the next try waits at least this long. */
-const RENEWAL_PAUSE_MILLISECONDS = 1000;
+/** Errors of a token exchange that a fresh token may mend (RFC 8693 §2.2.2, RFC 6750 §3.1). */
+const TOKEN_AT_FAULT: ReadonlySet<string | undefined> = new Set(['invalid_request', 'invalid_token']);
 
 export type StartRunOptions = Partial<ClientDeps> & {
   /** Base URL of the agent plane, such as `http://127.0.0.1:8474`. */
@@ -26,6 +28,8 @@ export type StartRunOptions = Partial<ClientDeps> & {
    */
   readonly assertion: string | (() => Promise<string>);
   readonly intent: RunIntent;
+  /** Told when a renewal fails while the token in hand is still used. */
+  readonly log?: ClientLog;
 };
 
 /**
@@ -33,7 +37,7 @@ export type StartRunOptions = Partial<ClientDeps> & {
  * Throws `ERR_REQUEST_REFUSED` when the gateway says no, a `TypeError` when `gateway` cannot be one.
  */
 export async function startRun(options: StartRunOptions): Promise<AgentRun> {
-  const { assertion, intent } = options;
+  const { assertion, intent, log = () => undefined } = options;
   const gateway = parseGatewayUrl(options.gateway);
   const deps = { fetch: options.fetch ?? globalThis.fetch, now: options.now ?? systemClock };
   const key = await createProofKey();
@@ -45,13 +49,13 @@ export async function startRun(options: StartRunOptions): Promise<AgentRun> {
       authorization_details: authorizationDetails(intent),
       resource: gateway.mcp,
     };
-    const token = parseRunToken(await postForm(gateway.token, form, key, deps), requestedAt);
+    const token = parseRunToken(await postForm(gateway.token, form, { key }, deps), requestedAt);
     if (!token.ok) throw new SallyportError('ERR_REQUEST_REFUSED', `token answer: ${token.error}`);
     return token.value;
   };
   const attest = typeof assertion === 'string' ? undefined : async () => redeem(await assertion());
   const token = typeof assertion === 'string' ? await redeem(assertion) : await redeem(await assertion());
-  return new AgentRun({ gateway, key, token, attest, deps });
+  return new AgentRun({ gateway, key, token, attest, deps, log });
 }
 
 type RunParts = {
@@ -60,6 +64,7 @@ type RunParts = {
   readonly token: RunToken;
   readonly attest: (() => Promise<RunToken>) | undefined;
   readonly deps: ClientDeps;
+  readonly log: ClientLog;
 };
 
 /** A live run as its agent holds it. Made by `startRun`; disposing of it ends the run. */
@@ -69,32 +74,28 @@ export class AgentRun implements AsyncDisposable {
   /**
    * A `fetch` for the gateway and nothing else: it adds the run token and a fresh proof, never follows a
    * redirect, and throws a `TypeError` for any other URL, so that the token cannot leave by mistake.
+   *
+   * When the gateway no longer takes the token it attests again, at the same gateway whatever the answer names, and
+   * repeats the request once: a 401 is given before anything is done.
    */
-  readonly fetch: typeof globalThis.fetch = async (input, init) => {
-    const url = new URL(typeof input === 'object' && 'url' in input ? input.url : input);
-    if (!this.#parts.gateway.covers(url)) {
-      throw new TypeError(
-        `${url.origin}${url.pathname} is not under the gateway ${this.#parts.gateway.base}`,
-      );
-    }
-    const isRequest = typeof input === 'object' && 'url' in input;
-    const method = (init?.method ?? (isRequest ? input.method : 'GET')).toUpperCase();
-    const headers = new Headers(init?.headers ?? (isRequest ? input.headers : undefined));
-    const token = await this.#currentToken();
-    headers.set('authorization', `DPoP ${token.value}`);
-    headers.set('dpop', await this.#prove(method, url, token));
-    return this.#parts.deps.fetch(input, { ...init, method, headers, redirect: 'error' });
-  };
+  readonly fetch: typeof globalThis.fetch = (input, init) => this.#tokens.send(input, init);
 
   readonly #parts: RunParts;
-  #token: RunToken;
-  #renewal: Promise<void> | undefined;
+  readonly #tokens: TokenHolder<RunToken>;
   #ending: Promise<void> | undefined;
 
   constructor(parts: RunParts) {
+    const { gateway, key, token, attest, deps, log } = parts;
     this.#parts = parts;
-    this.#token = parts.token;
-    this.id = parts.token.run;
+    this.id = token.run;
+    this.#tokens = new TokenHolder({
+      key,
+      token,
+      acquire: attest && (async () => this.#requireSameRun(await attest())),
+      requireCovered: (url) => requireCovered(gateway, url),
+      deps,
+      log,
+    });
   }
 
   /** Where an MCP client reaches an upstream, to be used with `fetch`. */
@@ -107,26 +108,24 @@ export class AgentRun implements AsyncDisposable {
    * The sub-agent redeems it as the `assertion` of its own `startRun`, with its own key.
    */
   async delegate(intent: RunIntent): Promise<string> {
-    const token = await this.#currentToken();
-    const form = {
-      grant_type: GRANT.tokenExchange,
-      subject_token: token.value,
-      subject_token_type: TOKEN.accessToken,
-      requested_token_type: TOKEN.jwt,
-      authorization_details: authorizationDetails(intent),
-    };
-    const answer = await this.#post(this.#parts.gateway.token, form, token);
-    const grant = answer['access_token'];
-    if (typeof grant !== 'string' || answer['issued_token_type'] !== TOKEN.jwt) {
-      throw new SallyportError('ERR_REQUEST_REFUSED', 'delegation answer: access_token is not a grant');
+    const token = (await this.#tokens.current()) ?? this.#parts.token;
+    let answer = await this.#exchange(token, intent);
+    if (!answer.ok && TOKEN_AT_FAULT.has(answer.error.error)) {
+      const other = await this.#tokens.replace(token, undefined);
+      if (other !== undefined) answer = await this.#exchange(other, intent);
     }
-    return grant;
+    if (!answer.ok) throw new SallyportError('ERR_REQUEST_REFUSED', answer.error.message);
+    const { access_token: grant, issued_token_type: type } = answer.value;
+    if (typeof grant === 'string' && type === TOKEN.jwt) return grant;
+    throw new SallyportError('ERR_REQUEST_REFUSED', 'delegation answer: access_token is not a grant');
   }
 
   /** Ends the run and everything delegated from it, for good. A second call waits for the first. */
   end(): Promise<void> {
+    this.#tokens.close();
     this.#ending ??= this.#revoke().catch((error: unknown) => {
       this.#ending = undefined;
+      this.#tokens.open();
       throw error;
     });
     return this.#ending;
@@ -137,40 +136,30 @@ export class AgentRun implements AsyncDisposable {
   }
 
   async #revoke(): Promise<void> {
-    const token = this.#token; // one that has run out will do
-    await this.#post(this.#parts.gateway.revoke, { token: token.value }, token);
+    const token = this.#tokens.latest ?? this.#parts.token; // one that has run out will do
+    const { gateway, key, deps } = this.#parts;
+    await postForm(gateway.revoke, { token: token.value }, { key, tokenHash: token.hash }, deps);
   }
 
-  #post(endpoint: string, form: Readonly<Record<string, string>>, token: RunToken) {
-    return postForm(endpoint, form, this.#parts.key, this.#parts.deps, token.hash);
+  #exchange(token: RunToken, intent: RunIntent): Promise<Result<JsonObject, FormRefusal>> {
+    const { gateway, key, deps } = this.#parts;
+    const form = {
+      grant_type: GRANT.tokenExchange,
+      subject_token: token.value,
+      subject_token_type: TOKEN.accessToken,
+      requested_token_type: TOKEN.jwt,
+      authorization_details: authorizationDetails(intent),
+    };
+    return askEndpoint(gateway.token, form, { key, tokenHash: token.hash }, deps);
   }
 
-  #prove(method: string, url: URL, token: RunToken): Promise<string> {
-    return this.#parts.key.prove({ method, url, now: this.#parts.deps.now(), tokenHash: token.hash });
+  #requireSameRun(token: RunToken): RunToken {
+    if (token.run === this.id) return token;
+    throw new SallyportError('ERR_REQUEST_REFUSED', 'renewal answer: the token is for another run');
   }
+}
 
-  /** The token to use now. Past half-life it is renewed beside the request, past its end before it. */
-  async #currentToken(): Promise<RunToken> {
-    const now = this.#parts.deps.now();
-    const isExpired = now >= this.#token.expiresAt;
-    if (this.#parts.attest === undefined || this.#ending !== undefined) return this.#token;
-    if (!isExpired && now < this.#token.renewAt) return this.#token;
-    this.#renewal ??= this.#renew(this.#parts.attest).finally(() => {
-      this.#renewal = undefined;
-    });
-    if (isExpired) await this.#renewal;
-    else this.#renewal.catch(() => undefined); // the token in hand is still good, a later request tries again
-    return this.#token;
-  }
-
-  async #renew(attest: () => Promise<RunToken>): Promise<void> {
-    const now = this.#parts.deps.now();
-    const pause = Math.max(RENEWAL_PAUSE_MILLISECONDS, (this.#token.expiresAt - now) / 2);
-    this.#token = { ...this.#token, renewAt: now + pause };
-    const token = await attest();
-    if (token.run !== this.id) {
-      throw new SallyportError('ERR_REQUEST_REFUSED', 'renewal answer: the token is for another run');
-    }
-    this.#token = token;
-  }
+function requireCovered(gateway: GatewayUrl, url: URL): void {
+  if (gateway.covers(url)) return;
+  throw new TypeError(`${url.origin}${url.pathname} is not under the gateway ${gateway.base}`);
 }

@@ -85,6 +85,28 @@ describe('the client and the authorization server', () => {
     expect(authority.opened).toHaveLength(1);
   });
 
+  it('agree on a run whose token was signed by a key that was removed, and on its calls and delegations', async () => {
+    let now = Date.now();
+    const clock = () => now;
+    const { authority, keyFile } = await start(clock);
+    await using _ = authority;
+    const claims = { issuer: 'https://ci.test.example', subject: 'job-7', audience: authority.url };
+    const assertion = () => assertionFromKeyFile(keyFile, claims, clock);
+    const run = await startRun({ gateway: authority.url, assertion, intent, now: clock });
+    const post = () => run.fetch(run.mcpUrl('files'), { method: 'POST', body: '{}' });
+    await authority.removeActiveKey();
+    const answers = await Promise.all([post(), post(), post()]);
+    for (const answer of answers) expect(await answer.json()).toEqual({ runs: [run.id] });
+    expect(authority.opened).toHaveLength(1);
+
+    now += 2000; // attesting again rests for a second
+    await authority.removeActiveKey();
+    const grant = await run.delegate(narrower);
+    await startRun({ gateway: authority.url, assertion: grant, intent: narrower, now: clock });
+    await run.end();
+    expect(authority.ended).toContain(run.id);
+  });
+
   it('agree on a sub-agent, which ends with its parent', async () => {
     const { authority } = await start();
     await using _ = authority;

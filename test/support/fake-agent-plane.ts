@@ -15,6 +15,12 @@ export type FakeAgentPlaneOptions = {
   readonly mcp?: (request: IncomingMessage, response: ServerResponse, run: string) => void | Promise<void>;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
+  /** Refuses every token at `/mcp`, whatever it is. */
+  readonly refuseAll?: boolean;
+  /** What a 401 names as `resource_metadata`. */
+  readonly resourceMetadata?: string;
+  /** Nonce that every proof must have (RFC 9449 §8, §9), read anew for each request. */
+  readonly nonce?: () => string;
   /** Changes what the token endpoint answers. */
   readonly tokenAnswer?: (answer: Record<string, unknown>) => Record<string, unknown>;
 };
@@ -30,6 +36,8 @@ export type FakeAgentPlane = AsyncDisposable & {
   readonly ended: string[];
   /** Headers of every request to /mcp, in order. */
   readonly mcpRequests: { readonly method: string; readonly headers: Record<string, unknown> }[];
+  /** Knows none of the tokens it gave any more, as after the removal of its key. Runs live on. */
+  readonly forgetTokens: () => void;
 };
 
 export async function startFakeAgentPlane(options: FakeAgentPlaneOptions = {}): Promise<FakeAgentPlane> {
@@ -42,6 +50,7 @@ export async function startFakeAgentPlane(options: FakeAgentPlaneOptions = {}): 
     mcpRequests.push({ method: request.method ?? '', headers: { ...request.headers } });
     const token = /^DPoP (\S+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
     const run = await state.authenticate(token, request);
+    if (options.refuseAll === true) throw new Refusal(401, 'invalid_token', 'never');
     if (options.mcp === undefined) return json(response, 200, { path: request.url });
     await options.mcp(request, response, run.id);
   };
@@ -56,13 +65,15 @@ export async function startFakeAgentPlane(options: FakeAgentPlaneOptions = {}): 
     const path = new URL(request.url ?? '/', url).pathname;
     const route = routes[path] ?? (path.startsWith('/mcp/') ? serveMcp : undefined);
     if (route === undefined) return json(response, 404, { error: 'not_found' });
-    Promise.resolve(route(request, response)).catch((error: unknown) => refuse(response, error));
+    Promise.resolve(route(request, response)).catch((error: unknown) => refuse(response, error, options));
   });
   const close = async () => {
     server.closeAllConnections();
     await new Promise<void>((resolve) => server.close(() => resolve()));
   };
-  return { url, forms: state.forms, ended: state.ended, mcpRequests, [Symbol.asyncDispose]: close };
+  const forgetTokens = (): void => state.forgetTokens();
+  const { forms, ended } = state;
+  return { url, forms, ended, mcpRequests, forgetTokens, [Symbol.asyncDispose]: close };
 }
 
 /** Tokens, grants and the runs behind them. */
@@ -96,6 +107,10 @@ class FakeRuns {
     return this.#options.tokenAnswer?.(answer) ?? answer;
   }
 
+  forgetTokens(): void {
+    this.#byToken.clear();
+  }
+
   async revoke(request: IncomingMessage): Promise<void> {
     const token = new URLSearchParams(await read(request)).get('token') ?? '';
     const run = await this.authenticate(token, request);
@@ -123,6 +138,10 @@ class FakeRuns {
       currentDate: new Date(this.#now()),
       maxTokenAge: 60,
     });
+    const { nonce } = this.#options;
+    if (nonce !== undefined && payload['nonce'] !== nonce()) {
+      throw new Refusal(token === undefined ? 400 : 401, 'use_dpop_nonce', 'a nonce is needed');
+    }
     const expected: Record<string, unknown> = {
       htm: request.method,
       htu: this.#url + new URL(request.url ?? '/', this.#url).pathname,
@@ -172,10 +191,14 @@ class Refusal extends Error {
   }
 }
 
-function refuse(response: ServerResponse, error: unknown): void {
+function refuse(response: ServerResponse, error: unknown, options: FakeAgentPlaneOptions): void {
   const known = error instanceof Refusal ? error : new Refusal(401, 'invalid_dpop_proof', String(error));
-  if (response.headersSent) response.destroy();
-  else json(response, known.status, { error: known.error, error_description: known.message });
+  if (response.headersSent) return void response.destroy();
+  const metadata = options.resourceMetadata;
+  const named = metadata === undefined ? '' : `, resource_metadata="${metadata}"`;
+  if (known.status === 401) response.setHeader('www-authenticate', `DPoP error="${known.error}"${named}`);
+  if (options.nonce !== undefined) response.setHeader('dpop-nonce', options.nonce());
+  json(response, known.status, { error: known.error, error_description: known.message });
 }
 
 async function read(request: IncomingMessage): Promise<string> {

@@ -15,6 +15,8 @@ export type RealAuthority = AsyncDisposable & {
   /** In the order they were opened and ended. */
   readonly opened: readonly Run[];
   readonly ended: readonly string[];
+  /** Takes the signing key away, as `sallyport keys remove` does. */
+  readonly removeActiveKey: () => Promise<void>;
 };
 
 /**
@@ -31,8 +33,9 @@ export async function startRealAuthority(
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const opened: Run[] = [];
   const ended: string[] = [];
+  const keys = await openSigningKeys({ folder, now });
   const authority = createAuthority(parseConfig(config, 'test'), url, {
-    keys: await openSigningKeys({ folder, now }),
+    keys,
     runs: createEmbeddedRuns({ now, runs: [], proofs: [], keyWasUsed: async () => false }).runs,
     singleUse: createEmbeddedSingleUse({ now }),
     journal: {
@@ -52,7 +55,11 @@ export async function startRealAuthority(
     await app.close();
   };
   const joinToken = (agent: string): string => issueJoinToken(authority, agent);
-  return { url, opened, ended, joinToken, [Symbol.asyncDispose]: close };
+  const removeActiveKey = async (): Promise<void> => {
+    const removed = await keys.remove(keys.activeKid);
+    if (!removed.ok) throw new Error(`the key was not removed: ${removed.error}`);
+  };
+  return { url, opened, ended, joinToken, removeActiveKey, [Symbol.asyncDispose]: close };
 }
 
 async function createApp({ deps }: Authority): Promise<FastifyInstance> {

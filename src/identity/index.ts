@@ -22,6 +22,7 @@ export {
   createJoinTokens,
   createJwtAttestor,
   createPrivateKeyJwtAttestor,
+  createReachableFetch,
   createSafeFetch,
   createSpiffeJwtAttestor,
   createX509Attestor,

@@ -11,7 +11,7 @@ export {
   type PrivateKeyJwtEntry,
 } from './private-key-jwt.ts';
 export { isReachable, type Reach } from './public-address.ts';
-export { createSafeFetch, reachOf, urlProblem } from './safe-fetch.ts';
+export { createReachableFetch, createSafeFetch, reachOf, urlProblem } from './safe-fetch.ts';
 export { createSpiffeJwtAttestor, type SpiffeJwtDeps, type SpiffeJwtEntry } from './spiffe-jwt.ts';
 export { type CertificateAttestor, createX509Attestor, type X509AttestorEntry } from './x509.ts';
 export { isInTime, parseTrustAnchors, parseX509Svid, type X509Svid } from './x509-svid.ts';

@@ -19,8 +19,29 @@ const CONNECT_MILLISECONDS = 3000;
  * A `fetch` for documents of issuers. It connects only to addresses that `reach` allows, and to the very address
  * that was checked: a name that resolves to another one a moment later (DNS rebinding) gains nothing.
  */
-export function createSafeFetch({ reach, ca, lookup = systemLookup }: SafeFetchOptions): Fetch {
-  const dispatcher = new Agent({
+export function createSafeFetch(options: SafeFetchOptions): Fetch {
+  const dispatcher = createDispatcher(options);
+  return async (url, init) => {
+    const problem = urlProblem(url, options.reach);
+    if (problem !== undefined) throw new Error(problem);
+    return undiciFetch(url, { ...init, dispatcher });
+  };
+}
+
+/** The same for requests of any kind: a client's, to servers that others named. */
+export function createReachableFetch(options: SafeFetchOptions): typeof globalThis.fetch {
+  const dispatcher = createDispatcher(options);
+  return async (input, init) => {
+    const url = input instanceof Request ? input.url : String(input);
+    const problem = urlProblem(url, options.reach);
+    if (problem !== undefined) throw new TypeError(`the address ${problem}`);
+    const request = { ...init, dispatcher } as Parameters<typeof undiciFetch>[1];
+    return (await undiciFetch(url, request)) as unknown as Response; // one standard, two declarations
+  };
+}
+
+function createDispatcher({ reach, ca, lookup = systemLookup }: SafeFetchOptions): Agent {
+  return new Agent({
     connect: {
       lookup: checkedLookup(lookup, reach),
       timeout: CONNECT_MILLISECONDS,
@@ -29,11 +50,6 @@ export function createSafeFetch({ reach, ca, lookup = systemLookup }: SafeFetchO
     connections: 2,
     keepAliveTimeout: 1000,
   });
-  return async (url, init) => {
-    const problem = urlProblem(url, reach);
-    if (problem !== undefined) throw new Error(problem);
-    return undiciFetch(url, { ...init, dispatcher });
-  };
 }
 
 /** Why a URL may not be fetched; undefined when it may. https, or http on loopback. */

@@ -18,7 +18,7 @@ import {
 } from './memory.ts';
 import { isCommon, normalForm } from './normal-form.ts';
 import type { ArgumentProvenance, Explanation, ProvenanceFacts, Source } from './provenance.ts';
-import { hasMoreLines, linesOf, MAX_VALUE, strongWords } from './text-pieces.ts';
+import { eachLineOf, eachStrongWord, MAX_VALUE } from './text-pieces.ts';
 import type { Entry } from './value-index.ts';
 
 const MAX_SOURCES = 8;
@@ -87,15 +87,16 @@ const MAX_PASSAGES = 8_000;
  * than are looked up brings all labels there are: what stands behind the last one may be what must not leave.
  */
 function findPassages(value: string, { index, labels }: Memory): Found[] {
-  const forms = new Set(value.length <= MAX_VALUE ? [value] : []);
-  for (const line of linesOf(value)) forms.add(line);
-  const words = strongWords(value);
-  for (const word of words.found) forms.add(word);
-  const isWhole = words.isWhole && forms.size <= MAX_PASSAGES && !hasMoreLines(value);
-  const found: Found[] = isWhole ? [] : [{ rank: UNKNOWN, entry: withLabels(labels.numberOf(labels.all())) }];
-  for (const form of [...forms].slice(0, MAX_PASSAGES)) {
-    const entry = index.find(normalForm(form));
+  const found: Found[] = [];
+  let passages = 0;
+  const look = (start: number, end: number): void => {
+    const entry = ++passages > MAX_PASSAGES ? undefined : index.findIn(value, start, end);
     if (entry !== undefined) found.push({ rank: entry.rank, entry });
+  };
+  if (value.length <= MAX_VALUE) look(0, value.length);
+  const isRead = [eachLineOf(value, look), eachStrongWord(value, look)].every(Boolean);
+  if (!isRead || passages > MAX_PASSAGES) {
+    found.push({ rank: UNKNOWN, entry: withLabels(labels.numberOf(labels.all())) });
   }
   return found;
 }

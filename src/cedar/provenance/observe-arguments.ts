@@ -1,10 +1,9 @@
 import { scalarsOf } from './arguments-at.ts';
 import { roleOf } from './field-names.ts';
-import { CREATED, type Memory, OWN_RESULT, UNKNOWN } from './memory.ts';
+import { CREATED, type Memory, OWN_RESULT } from './memory.ts';
 import { normalForm } from './normal-form.ts';
 import type { ObservedCall } from './provenance.ts';
-import { MAX_VALUE, piecesOf } from './text-pieces.ts';
-import type { ValueIndex } from './value-index.ts';
+import { eachPiece, MAX_VALUE } from './text-pieces.ts';
 
 /** What a call carries out may come back from an own system. Then it is worth no more than it was. */
 export function observeArguments({ args, annotations }: ObservedCall, { index }: Memory): void {
@@ -12,10 +11,9 @@ export function observeArguments({ args, annotations }: ObservedCall, { index }:
   const { values, isWhole } = scalarsOf(args);
   if (!isWhole) index.seal();
   for (const value of values) {
-    const { pieces, isWhole: isRead } = piecesOf(value);
+    if (value.length <= MAX_VALUE) index.capAtPresent(value, 0, value.length, OWN_RESULT);
+    const isRead = eachPiece(value, (piece, start, end) => index.capAtPresent(piece, start, end, OWN_RESULT));
     if (!isRead) index.seal();
-    if (value.length <= MAX_VALUE) pieces.add(value);
-    for (const piece of pieces) capAtPresent(normalForm(piece), index);
   }
   if (annotations.effect !== 'write') return;
   const isAddress = new Set(
@@ -25,9 +23,4 @@ export function observeArguments({ args, annotations }: ObservedCall, { index }:
     if (typeof value !== 'string' || roleOf(name) !== 'title' || isAddress.has(name)) continue;
     index.create(normalForm(value), CREATED);
   }
-}
-
-function capAtPresent(normal: string, index: ValueIndex): void {
-  const rank = index.find(normal)?.rank ?? UNKNOWN;
-  if (rank > OWN_RESULT) index.cap(normal, rank);
 }

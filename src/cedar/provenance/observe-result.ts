@@ -20,8 +20,8 @@ import { normalForm } from './normal-form.ts';
 import type { ObservedResult } from './provenance.ts';
 import { readResult } from './read-result.ts';
 import { isDistinctive } from './request-phrases.ts';
-import { listedNames, looksLikeAddress, MAX_VALUE, piecesOf } from './text-pieces.ts';
-import type { ValueIndex } from './value-index.ts';
+import { eachPiece, listedNames, looksLikeAddress, MAX_VALUE } from './text-pieces.ts';
+import type { Echoes, ValueIndex } from './value-index.ts';
 
 /** Puts everything that came back into the index. What could not be looked at stays unknown. */
 export function observeResult(observed: ObservedResult, memory: Memory): void {
@@ -41,34 +41,23 @@ function createReader({ call, annotations, args, labels }: ObservedResult, memor
   const labelNumber = memory.labels.numberOf(labels);
   const isOwn = annotations.resultTrust === 'own';
   const isWrite = annotations.effect === 'write';
-  const echoes = echoesOf(args, index);
-  const source: RecordTraits = { ...NO_TRAITS, isNamed: isSourceNamed(args, memory) };
+  const said = scalarsOf(args).values;
+  const echoes = echoesOf(said, index);
+  const source: RecordTraits = { ...NO_TRAITS, isNamed: said.some((value) => isNamed(value, memory)) };
+  const isMentioned = !isOwn;
 
-  /** What was noted of each text; records of a list repeat each other. */
-  const noted = new Map<string, number>();
-
-  function note(text: string, rank: Rank, idRank: Rank, field: number, isMentioned = false): void {
-    const as = (rank * RANKS + idRank) * 2 + (isMentioned ? 1 : 0);
-    if (noted.get(text) === as) return;
-    noted.set(text, as);
-    const normal = normalForm(text);
-    const cap = index.isSealed ? TEXT : (echoes.get(normal) ?? 0);
-    const isNoted = index.add(normal, {
-      rank: Math.max(rank, cap),
-      idRank: Math.max(idRank, cap),
-      call: callNumber,
-      field,
-      labels: labelNumber,
-      isMentioned,
-    });
-    if (isMentioned && !isNoted) memory.mayPointAtAnything = true;
+  function note(text: string, rank: Rank, idRank: Rank, field: number): void {
+    const origin = { rank, idRank, call: callNumber, field, labels: labelNumber, isMentioned: false };
+    index.note(text, 0, text.length, origin, echoes);
   }
 
   function noteText(text: string, rank: Rank, field: number): void {
-    const isMentioned = !isOwn;
-    const { pieces, isWhole } = piecesOf(text);
+    const origin = { rank, idRank: rank, call: callNumber, field, labels: labelNumber, isMentioned };
+    const isWhole = eachPiece(text, (piece, start, end) => {
+      const isNoted = index.note(piece, start, end, origin, echoes);
+      if (isMentioned && !isNoted) memory.mayPointAtAnything = true;
+    });
     if (isMentioned && !isWhole) memory.mayPointAtAnything = true;
-    for (const piece of pieces) note(piece, rank, rank, field, isMentioned);
   }
 
   function rankOfLeaf({ text, role, record, isOdd }: Leaf): Rank {
@@ -105,25 +94,15 @@ function createReader({ call, annotations, args, labels }: ObservedResult, memor
   };
 }
 
-/** More than there are levels. */
-const RANKS = 16;
-
 const textRank = ({ isNamed }: RecordTraits): Rank => (isNamed ? NAMED_TEXT : TEXT);
 
 /** Values of the call itself that come back with its result: an echo says nothing about them. */
-function echoesOf(args: JsonObject, index: ValueIndex): ReadonlyMap<string, Rank> {
-  const echoes = new Map<string, Rank>();
-  for (const value of scalarsOf(args).values) {
-    if (value.length > MAX_VALUE) continue;
-    const normal = normalForm(value);
-    const rank = index.find(normal)?.rank ?? UNKNOWN;
-    if (rank > OWN_RESULT) echoes.set(normal, rank);
-  }
-  return echoes;
-}
-
-function isSourceNamed(args: JsonObject, memory: Memory): boolean {
-  return scalarsOf(args).values.some((value) => isNamed(value, memory));
+function echoesOf(values: readonly string[], index: ValueIndex): Echoes {
+  const short = values.filter((value) => value.length <= MAX_VALUE);
+  return index.echoes(short, (entry) => {
+    const rank = entry?.rank ?? UNKNOWN;
+    return rank > OWN_RESULT ? rank : undefined;
+  });
 }
 
 const MAX_NAME = 160;

@@ -50,10 +50,14 @@ export function eachWord(
 }
 
 /** The word without the punctuation that a sentence puts after it. */
-export function wordAt(text: string, start: number, end: number): string {
+export const wordAt = (text: string, start: number, end: number): string =>
+  text.slice(start, wordEnd(text, start, end));
+
+/** Where the word ends without that punctuation. */
+export function wordEnd(text: string, start: number, end: number): number {
   let last = end;
   while (last > start && TRAILING.has(text.charCodeAt(last - 1))) last--;
-  return text.slice(start, last);
+  return last;
 }
 
 const TRAILING = new Set([...".!?:*_~'"].map((char) => char.charCodeAt(0)));

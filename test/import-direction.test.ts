@@ -41,6 +41,8 @@ describe('the direction of imports', () => {
     ['src/verifier/seeded.ts', "export { Run } from '../identity/index.ts';"],
     ['src/credentials/seeded.ts', "export { createPdp } from '../cedar/index.ts';"],
     ['src/gateway/seeded.ts', "export { readSecret } from '../credentials/index.ts';"],
+    ['src/mirror/seeded.ts', "export { openStorage } from '../storage/index.ts';"],
+    ['src/storage/seeded.ts', "export { takeIn } from '../mirror/index.ts';"],
     ['src/base/seeded.ts', "export type { Run } from '../identity/index.ts';"],
   ])('is enforced: %s may not say %s', async (file, source) => {
     const said = await lintWith(file, source);

@@ -70,6 +70,15 @@ export {
   verifyConsistency,
   verifyInclusion,
 } from './merkle.ts';
+export type {
+  Alarm,
+  AlarmKind,
+  Batch,
+  MirroredRecord,
+  MirrorStore,
+  PastAsked,
+  Position,
+} from './mirror-store.ts';
 export { createOpenRuns, type OpenRuns } from './open-runs.ts';
 export type { PublishedLog, TileLevel } from './published-log.ts';
 export {

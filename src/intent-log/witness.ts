@@ -12,9 +12,14 @@ export type AddCheckpoint = {
   readonly head: Checkpoint;
 };
 
-/** Why a witness does not cosign. `conflict`: `oldSize` is not that of the newest checkpoint it has cosigned. */
+/**
+ * Why a witness does not cosign. `conflict`: `oldSize` is not that of the newest checkpoint it has cosigned. `not_held`:
+ * it cosigns only what it holds the records of, and does not hold these.
+ */
 export type WitnessRefusal =
-  | { readonly reason: 'malformed' | 'unknown_log' | 'not_signed' | 'shrinks' | 'inconsistent' }
+  | {
+      readonly reason: 'malformed' | 'unknown_log' | 'not_signed' | 'shrinks' | 'inconsistent' | 'not_held';
+    }
   | { readonly reason: 'conflict'; readonly size: number };
 
 const MAX_PROOF = 63;

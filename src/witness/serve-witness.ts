@@ -1,9 +1,16 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Result } from '../base/index.ts';
 import type { WitnessRefusal } from '../intent-log/index.ts';
-import { type CosignDeps, cosign } from './cosign.ts';
+import type { WitnessState } from './witness-state.ts';
 
-export type ServeWitnessOptions = CosignDeps & { readonly host: string; readonly port: number };
+export type ServeWitnessOptions = {
+  /** Answers an `add-checkpoint` request with the cosignature line. */
+  readonly cosign: (body: string) => Result<string, WitnessRefusal> | Promise<Result<string, WitnessRefusal>>;
+  readonly state: WitnessState;
+  readonly host: string;
+  readonly port: number;
+};
 
 /** A witness that listens. `url` is its submission and its monitoring prefix. */
 export type RunningWitness = AsyncDisposable & { readonly url: string };
@@ -34,7 +41,11 @@ export async function serveWitness(options: ServeWitnessOptions): Promise<Runnin
   };
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, deps: CosignDeps): Promise<void> {
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  deps: ServeWitnessOptions,
+): Promise<void> {
   const path = request.url ?? '';
   const asked = /^\/([0-9a-f]{64})\/checkpoint$/.exec(path)?.[1];
   if (request.method === 'GET' && asked !== undefined) {
@@ -43,7 +54,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, deps: 
   } else if (request.method === 'POST' && path === '/add-checkpoint') {
     const body = await readBody(request);
     if (body === undefined) return say(response, 413, `the request is longer than ${MAX_BODY} bytes\n`);
-    const cosigned = cosign(body, deps);
+    const cosigned = await deps.cosign(body);
     if (cosigned.ok) say(response, 200, cosigned.value);
     else refuse(response, cosigned.error);
   } else {
@@ -56,6 +67,7 @@ const REFUSALS: Readonly<Record<Exclude<WitnessRefusal['reason'], 'conflict'>, r
   shrinks: [400, 'the old size is larger than the checkpoint\n'],
   unknown_log: [404, 'this witness does not know the origin of the checkpoint\n'],
   not_signed: [403, 'the checkpoint is not signed with a key known for its origin\n'],
+  not_held: [503, 'the records of the checkpoint are not mirrored here; try again later\n'],
   inconsistent: [422, 'the proof does not show that the log has only grown\n'],
 };
 

@@ -18,6 +18,7 @@ import {
 } from '../../src/intent-log/index.ts';
 import { openLogReader } from '../../src/storage/index.ts';
 import {
+  cosign,
   hashOf,
   openWitnessState,
   type RunningWitness,
@@ -42,7 +43,9 @@ type Watching = { readonly witness: RunningWitness; readonly key: VerifierKey; r
 async function startWitness(folder: string, logs: readonly VerifierKey[]): Promise<Watching> {
   const state = openWitnessState(folder);
   const cosigner = createCosigner(NAME, state.key);
-  const witness = await serveWitness({ logs, cosigner, state, now: () => NOW, host: '127.0.0.1', port: 0 });
+  const deps = { logs, cosigner, state, now: () => NOW };
+  const answer = (body: string) => cosign(body, deps);
+  const witness = await serveWitness({ cosign: answer, state, host: '127.0.0.1', port: 0 });
   open.push(witness);
   const key = parseWitnessKey(cosigner.verifierKey);
   if (key === undefined) throw new Error('not a witness key');

@@ -35,6 +35,13 @@ export function resolveFolders(config: Config, base: string): Config {
     ...config,
     data: resolve(base, config.data),
     policies: resolve(base, config.policies),
+    log: withFiles(config.log, base),
     tlsListeners,
   };
+}
+
+function withFiles(log: Config['log'], base: string): Config['log'] {
+  const file = log.remote?.passwordFile;
+  if (log.remote === undefined || file === undefined) return log;
+  return { ...log, remote: { ...log.remote, passwordFile: resolve(base, file) } };
 }

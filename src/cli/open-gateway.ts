@@ -18,6 +18,7 @@ import {
   type RedisState,
 } from '../storage/index.ts';
 import { followLog } from '../witness/index.ts';
+import { copySettings } from './copy-settings.ts';
 import { openCredential } from './open-credential.ts';
 import { openSealingKey } from './open-sealing-key.ts';
 
@@ -44,6 +45,7 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
   const sealingKey = await openSealingKey(config);
   const sealer = sealingKey === undefined ? undefined : createKeySealer(sealingKey);
   await using opening = new AsyncDisposableStack();
+  const copy = copySettings(config.log, process.env);
   const embedded = opening.use(
     await openEmbeddedLog({
       folder: config.data,
@@ -57,8 +59,10 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
         reserveBytes: config.log.reserveMegabytes * MEGABYTE,
         minFreeBytes: config.log.minFreeMegabytes * MEGABYTE,
       },
+      ...(copy === undefined ? {} : { copy }),
     }),
   );
+  if (embedded.aligned !== undefined) log.info(embedded.aligned, 'both copies of the log are the same');
   if (embedded.recovered.length > 0) {
     log.warn(
       { calls: embedded.recovered },

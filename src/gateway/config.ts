@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { SallyportError } from '../base/index.ts';
 import { AgentConfigEntry } from './config-agent.ts';
+import { ack, copyProblems, SecondCopyEntry } from './config-copy.ts';
 import { AdminEntry, AttestorEntry, identityProblems, TlsListener } from './config-identity.ts';
 import { KeysEntry, keyProblems } from './config-keys.ts';
 import { label, upstreamName, webUrl } from './config-names.ts';
@@ -17,6 +18,8 @@ const Listener = z.strictObject({
   port: z.int().min(1).max(65535).describe('TCP port.'),
 });
 const Log = z.strictObject({
+  ack: ack.default('local'),
+  remote: SecondCopyEntry.optional(),
   witnesses: z
     .array(
       z.strictObject({
@@ -261,6 +264,7 @@ function crossCheck(config: Config): string[] {
     ...urlProblems(config),
     ...stateProblems(config),
     ...keyProblems(config.keys),
+    ...copyProblems(config.log),
     ...identityProblems(config, agents),
   ];
   if (agents.has('sallyport'))

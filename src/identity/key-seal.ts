@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises';
 import { isJsonObject, type JsonObject, type JsonValue, SallyportError } from '../base/index.ts';
 
 /** What is sealed: a text that was sealed as one of these never opens as another. */
-export type SealPurpose = 'signing keys' | 'log key' | 'operator key';
+export type SealPurpose = 'signing keys' | 'log key' | 'copy key' | 'operator key';
 
 /**
  * The key that encrypts the keys in the data folder, and where it came from, for messages. It is a port: a file is

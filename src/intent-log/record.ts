@@ -302,7 +302,7 @@ export type EpochRecord = {
 /** Records that were to be written here and were not. */
 export type GapRecord = {
   readonly type: 'gap';
-  readonly reason: 'queue_full' | 'disk_full';
+  readonly reason: 'queue_full' | 'disk_full' | 'copy_away';
   readonly dropped: number;
 };
 

@@ -2,6 +2,7 @@ export {
   type AgentUse,
   auditDataFolder,
   type ContentReader,
+  type CopySettings,
   createEmbeddedRuns,
   createEmbeddedSingleUse,
   type EmbeddedContentOptions,

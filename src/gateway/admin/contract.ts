@@ -72,7 +72,7 @@ export const Status = z.strictObject({
   version: z.string(),
   policyRevision: z.string(),
   log: z.strictObject({
-    state: z.enum(['open', 'degraded', 'closed']),
+    state: z.enum(['open', 'degraded', 'waiting', 'closed']),
     reason: z.string().optional(),
   }),
   requestsInFlight: z.int(),

@@ -109,7 +109,7 @@ export function createAdminPlane(ports: AdminPorts): FastifyInstance {
   });
 
   app.setErrorHandler((error, _request, reply) => {
-    if (error instanceof SallyportError && error.code === 'ERR_STATE_UNAVAILABLE') {
+    if (error instanceof SallyportError && PASSING.has(error.code)) {
       return refuse(reply.header('retry-after', '5'), 503, `not done: ${error.message}`);
     }
     const status = (error as { statusCode?: number }).statusCode ?? 500;
@@ -122,6 +122,9 @@ export function createAdminPlane(ports: AdminPorts): FastifyInstance {
   });
   return app;
 }
+
+/** What ends by itself: the operator may try again. */
+const PASSING: ReadonlySet<string> = new Set(['ERR_STATE_UNAVAILABLE', 'ERR_LOG_COPY_UNAVAILABLE']);
 
 const operatorOf = new WeakMap<FastifyRequest, string>();
 

@@ -20,3 +20,4 @@ export { createEmbeddedRuns, type EmbeddedRuns, type EmbeddedRunsOptions } from 
 export type { StoredRun } from './run-tree.ts';
 export { createEmbeddedSingleUse } from './single-use.ts';
 export { openStopFile, type StopFile } from './stop-file.ts';
+export type { CopySettings } from './worker-messages.ts';

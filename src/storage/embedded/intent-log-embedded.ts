@@ -3,8 +3,6 @@ import type { Worker } from 'node:worker_threads';
 import { type AgentName, type CallId, type Clock, SallyportError, startThread } from '../../base/index.ts';
 import type { KeyThumbprint, SealingKey } from '../../identity/index.ts';
 import {
-  type EncodedBody,
-  encodeBody,
   type IntentLog,
   isKeyName,
   type LogHealth,
@@ -13,9 +11,11 @@ import {
 } from '../../intent-log/index.ts';
 import type { RoomSettings } from './disk-room.ts';
 import type { LogState } from './index-queries.ts';
+import { Outage, outcomeOfUnheard, type Waiting, waitingFor } from './outage.ts';
 import {
   type Answer,
   type AnswerTo,
+  type CopySettings,
   type FromWorker,
   type Growth,
   LEAF_LENGTH,
@@ -44,6 +44,8 @@ export type EmbeddedLogOptions = {
   readonly slowAppendMs?: number;
   /** Encrypts the key of the log where it lies; one that is there in the clear is encrypted at once. */
   readonly sealingKey?: SealingKey | undefined;
+  /** A second copy on another host: a record is acknowledged when both hold it. */
+  readonly copy?: CopySettings;
 };
 
 /** The intent log of a single gateway process, in its data folder. */
@@ -52,6 +54,8 @@ export interface EmbeddedLog extends IntentLog {
   readonly verifierKey: string;
   /** Calls that a crash had left without an outcome; each now has one with status `unknown`. */
   readonly recovered: readonly CallId[];
+  /** Records that were sent to the second copy at the start, and that were taken over from it. */
+  readonly aligned: { readonly sent: number; readonly adopted: number } | undefined;
   /** Counts a record that could not even be given to the log, for the next `gap` record. */
   noteDropped(): void;
   /** Whether calls may go out, and if not all of them, why. */
@@ -74,12 +78,8 @@ const SLOW_APPEND = 1000;
 const SLOW_BATCHES = 5;
 const CLOSE_TIMEOUT = 10_000;
 const MAX_BATCH = 1024;
-
-type Waiting = {
-  readonly body: EncodedBody;
-  readonly resolve: (receipt: Receipt) => void;
-  readonly reject: (error: Error) => void;
-};
+/** For records of the log's own: nobody waits for them. */
+const UNASKED = { resolve: () => {}, reject: () => {} };
 
 type Asked = {
   readonly resolve: (value: Answer) => void;
@@ -98,6 +98,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
     epochEveryMs = EPOCH,
     room = NO_ROOM,
     sealingKey,
+    copy,
     now,
   } = options;
   if (!isKeyName(origin)) throw new TypeError('origin must be a name without spaces and plus signs');
@@ -108,6 +109,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
     epochEveryMs,
     room,
     sealingKey,
+    copy,
     now: now(),
   };
   const worker = startThread('log-worker', import.meta.url, settings);
@@ -134,6 +136,7 @@ async function firstMessage(worker: Worker): Promise<FromWorker> {
 class WorkerLog implements EmbeddedLog {
   readonly verifierKey: string;
   readonly recovered: readonly CallId[];
+  readonly aligned: EmbeddedLog['aligned'];
   readonly failed: Promise<Error>;
   readonly #worker: Worker;
   readonly #now: Clock;
@@ -155,10 +158,15 @@ class WorkerLog implements EmbeddedLog {
   #isSlow = false;
   #isLow = false;
   #dropped = 0;
+  #why: 'queue_full' | 'copy_away' = 'queue_full';
+  readonly #copyTimeout: number;
+  readonly #outage = new Outage();
 
   constructor(worker: Worker, opened: FromWorker & { op: 'opened' }, options: EmbeddedLogOptions) {
     this.verifierKey = opened.verifierKey;
     this.recovered = opened.recovered;
+    this.aligned = opened.aligned;
+    this.#copyTimeout = options.copy?.timeoutMs ?? 0;
     this.failed = new Promise((resolve) => {
       this.#fail = resolve;
     });
@@ -179,24 +187,54 @@ class WorkerLog implements EmbeddedLog {
 
   append(record: NewRecord): Promise<Receipt> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    const known = this.#outage.answerTo(record);
+    if (known !== undefined) return known;
+    if (this.#outage.why !== undefined) {
+      return new Promise((resolve, reject) => this.#hold(waitingFor(record, { resolve, reject })));
+    }
     if (this.#queue.length + this.#inFlight.length >= roomFor(record, this.#queueLimit)) {
-      this.#dropped++;
+      this.#drop('queue_full');
       return Promise.reject(unavailable('the queue is full; the disk does not keep up'));
     }
     return new Promise((resolve, reject) => {
-      this.#queue.push({ body: encodeBody(record), resolve, reject });
+      this.#queue.push(waitingFor(record, { resolve, reject }));
       this.#sendSoon();
     });
   }
 
   noteDropped(): void {
     if (this.#closed !== undefined) return;
+    this.#drop('queue_full');
+    this.#sendSoon();
+  }
+
+  #drop(why: 'queue_full' | 'copy_away'): void {
     this.#dropped++;
+    this.#why = why;
+  }
+
+  #hold(waiting: Waiting): void {
+    if (this.#outage.keeps(waiting)) this.#queue.push(waiting);
+    else this.#drop('copy_away');
+  }
+
+  /** The second copy did not have the batch in time, or is known to be out of reach. */
+  #suspend(reason: string): void {
+    if (this.#outage.why !== undefined || this.#closed !== undefined) return;
+    this.#outage.begin(reason);
+    for (const waiting of this.#inFlight) this.#outage.turnAway(waiting); // on this disk already
+    for (const waiting of this.#queue.splice(0)) this.#hold(waiting);
+    this.#idle?.();
+  }
+
+  #resume(): void {
+    this.#outage.end();
     this.#sendSoon();
   }
 
   health(): LogHealth {
     if (this.#closed !== undefined) return { state: 'closed', reason: this.#closed.message };
+    if (this.#outage.why !== undefined) return { state: 'waiting', reason: this.#outage.why.message };
     if (this.#isLow) return { state: 'degraded', reason: 'the disk of the data folder is nearly full' };
     if (this.#isSlow) return { state: 'degraded', reason: 'the disk of the data folder is slow' };
     return { state: 'open' };
@@ -233,7 +271,7 @@ class WorkerLog implements EmbeddedLog {
 
   /** In the check phase, so that all requests of one turn of the event loop share a batch. */
   #sendSoon(): void {
-    if (this.#sending !== undefined || this.#inFlight.length > 0) return;
+    if (this.#sending !== undefined || this.#inFlight.length > 0 || this.#outage.why !== undefined) return;
     this.#sending = setImmediate(() => {
       this.#sending = undefined;
       this.#send();
@@ -262,9 +300,9 @@ class WorkerLog implements EmbeddedLog {
   /** What the full queue kept out is counted as soon as there is room, so that the log is not silent about it. */
   #noteGap(): void {
     if (this.#dropped === 0) return;
-    const body = encodeBody({ type: 'gap', reason: 'queue_full', dropped: this.#dropped });
+    const gap = { type: 'gap', reason: this.#why, dropped: this.#dropped } as const;
     this.#dropped = 0;
-    this.#queue.push({ body, resolve: () => {}, reject: () => {} });
+    this.#queue.push(waitingFor(gap, UNASKED));
   }
 
   #receive(message: FromWorker): void {
@@ -279,6 +317,14 @@ class WorkerLog implements EmbeddedLog {
       case 'closing':
         this.#acknowledgeLast(message);
         return;
+      case 'written':
+        this.#awaitCopy();
+        return;
+      case 'copy':
+        if (this.#inFlight.length > 0) return; // what becomes of that batch decides
+        if (message.away === undefined) this.#resume();
+        else this.#suspend(message.away);
+        return;
       case 'space':
         this.#isLow = message.isLow;
         return;
@@ -291,14 +337,24 @@ class WorkerLog implements EmbeddedLog {
     }
   }
 
+  #awaitCopy(): void {
+    clearTimeout(this.#timer);
+    const why = `the second copy of the log took longer than ${this.#copyTimeout} ms`;
+    this.#timer = setTimeout(() => this.#suspend(why), this.#copyTimeout);
+  }
+
   #acknowledge(first: number, leaves: string): void {
     clearTimeout(this.#timer);
     this.#rate(performance.now() - this.#sentAt);
     const batch = this.#inFlight;
     this.#inFlight = [];
-    batch.forEach(({ resolve }, i) => {
-      resolve({ index: first + i, leaf: leaves.slice(i * LEAF_LENGTH, (i + 1) * LEAF_LENGTH) });
+    batch.forEach((waiting, i) => {
+      const leaf = leaves.slice(i * LEAF_LENGTH, (i + 1) * LEAF_LENGTH);
+      const outcome = outcomeOfUnheard(waiting, leaf);
+      if (outcome !== undefined) this.#queue.push(waitingFor(outcome, UNASKED));
+      waiting.resolve({ index: first + i, leaf });
     });
+    if (this.#outage.why !== undefined) this.#resume();
     if (this.#queue.length > 0 || this.#idle !== undefined) this.#sendSoon();
   }
 
@@ -341,6 +397,7 @@ class WorkerLog implements EmbeddedLog {
   }
 
   #drained(): Promise<void> {
+    if (this.#outage.why !== undefined) return Promise.resolve(); // the next start finds what is open
     if (this.#queue.length + this.#inFlight.length + this.#dropped === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#idle = resolve;

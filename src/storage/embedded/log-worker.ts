@@ -1,8 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { SallyportError, systemClock } from '../../base/index.ts';
+import type { SecondCopy } from '../second-copy/index.ts';
 import { lockDataFolder, prepareDataFolder } from './data-folder.ts';
 import { DiskRoom } from './disk-room.ts';
 import type { LogWriter } from './log-writer.ts';
+import { heldInTime, openCopy } from './open-copy.ts';
 import { openLogWriter } from './open-log-writer.ts';
 import { isSqliteError, SQLITE_FULL } from './sqlite.ts';
 import type { FromWorker, ToWorker, WorkerSettings } from './worker-messages.ts';
@@ -14,25 +16,34 @@ const port = parentPort;
 if (port === null) throw new Error('log-worker.ts runs in a worker thread only');
 const say = (message: FromWorker): void => port.postMessage(message);
 
-function start(settings: WorkerSettings): void {
-  let lock: Disposable | undefined;
+async function start(settings: WorkerSettings): Promise<void> {
+  const held = new AsyncDisposableStack();
   try {
+    const { origin, sealingKey, copy: remote } = settings;
     const folder = prepareDataFolder(settings.folder);
-    lock = lockDataFolder(folder);
-    const { writer, verifierKey, recovered } = openLogWriter(folder, settings.origin, settings);
-    serve(writer, new DiskRoom(settings.folder, settings.room), settings, lock);
-    say({ op: 'opened', verifierKey, recovered });
+    held.use(lockDataFolder(folder));
+    const away = (why: string | undefined): void => say({ op: 'copy', away: why });
+    const second = remote && held.use(await openCopy(folder, { origin, sealingKey, copy: remote }, away));
+    const copy = second?.copy;
+    const { writer, verifierKey, recovered } = openLogWriter(folder, origin, { ...settings, copy });
+    if (copy !== undefined) await heldInTime(copy);
+    serve(writer, new DiskRoom(settings.folder, settings.room), settings, { held, copy });
+    say({ op: 'opened', verifierKey, recovered, ...(second && { aligned: second.aligned }) });
   } catch (error) {
-    lock?.[Symbol.dispose]();
+    await held.disposeAsync();
     const code = error instanceof SallyportError ? error.code : undefined;
     say({ op: 'refused', code, message: messageOf(error) });
   }
 }
 
+/** What is let go of at the end, the lock last; and the second copy, when there is one. */
+type Serving = { readonly held: AsyncDisposableStack; readonly copy: SecondCopy | undefined };
+
 /** Answers messages until it is told to close or something fails; after a failure it never writes again. */
-function serve(writer: LogWriter, room: DiskRoom, settings: WorkerSettings, lock: Disposable): void {
+function serve(writer: LogWriter, room: DiskRoom, settings: WorkerSettings, { held, copy }: Serving): void {
   let absorbing: NodeJS.Immediate | undefined;
   let isLow = false;
+  let isStopped = false;
   const timer = setInterval(() => guard(tick), settings.checkpointEveryMs);
 
   function tick(): void {
@@ -50,12 +61,14 @@ function serve(writer: LogWriter, room: DiskRoom, settings: WorkerSettings, lock
     clearInterval(timer);
     clearImmediate(absorbing);
     clearImmediate(firstLook);
+    isStopped = true;
     writer.abandon();
-    lock[Symbol.dispose]();
+    void held.disposeAsync();
     port?.close();
   }
 
   function guard(work: () => void): void {
+    if (isStopped) return;
     try {
       work();
     } catch (error) {
@@ -75,17 +88,38 @@ function serve(writer: LogWriter, room: DiskRoom, settings: WorkerSettings, lock
     });
   }
 
+  /** Goes on when the second copy holds what was written; at once when there is none. */
+  function whenHeld(next: () => void): void {
+    if (copy === undefined) {
+      next();
+      return;
+    }
+    say({ op: 'written' });
+    copy.held().then(
+      () => guard(next),
+      () => undefined, // it has failed, and says so itself
+    );
+  }
+
   function append({ at, strands, bodies }: ToWorker & { op: 'append' }): void {
     try {
       const { first, leaves } = writer.append(at, strands, bodies);
-      say({ op: 'appended', first, leaves: leaves.join('') });
+      whenHeld(() => say({ op: 'appended', first, leaves: leaves.join('') }));
     } catch (error) {
       if (!isSqliteError(error, SQLITE_FULL)) throw error;
       room.release(); // a write that found no room has been rolled back; one that failed otherwise leaves doubt
       const { first, leaves, kept } = writer.appendLast(at, strands, bodies);
-      say({ op: 'closing', first, leaves: leaves.join(''), kept });
-      throw new Error('the disk is full', { cause: error });
+      whenHeld(() => {
+        say({ op: 'closing', first, leaves: leaves.join(''), kept });
+        throw new Error('the disk is full', { cause: error });
+      });
     }
+  }
+
+  /** The last records may still be on their way; what does not arrive, the next start sends and signs for. */
+  async function signForLast(second: SecondCopy): Promise<void> {
+    await heldInTime(second).catch(() => undefined);
+    guard(() => writer.checkpoint(systemClock()));
   }
 
   function handle(message: ToWorker): void {
@@ -100,12 +134,18 @@ function serve(writer: LogWriter, room: DiskRoom, settings: WorkerSettings, lock
         return;
       case 'close':
         writer.checkpoint(systemClock());
-        stop();
+        if (copy === undefined) stop();
+        else void signForLast(copy).finally(stop);
         return;
     }
   }
 
   const firstLook = setImmediate(() => guard(lookForRoom));
+  void copy?.failed.then((error) =>
+    guard(() => {
+      throw error;
+    }),
+  );
   port?.on('message', (message: ToWorker) => guard(() => handle(message)));
 }
 
@@ -113,4 +153,4 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-start(workerData as WorkerSettings);
+void start(workerData as WorkerSettings);

@@ -12,6 +12,7 @@ import {
   rootOf,
   sealRecord,
 } from '../../intent-log/index.ts';
+import type { SecondCopy } from '../second-copy/index.ts';
 import type { DataFolder } from './data-folder.ts';
 import { Epochs } from './epochs.ts';
 import type { StrandHead } from './index-delta.ts';
@@ -39,6 +40,8 @@ export type WriterState = {
   readonly range: CompactRange;
   /** Size of the newest checkpoint; -1 when there is none. */
   readonly signedSize: number;
+  /** Where everything that is written here goes at the same time. */
+  readonly copy?: Pick<SecondCopy, 'send' | 'isBehind' | 'confirmed'> | undefined;
 };
 
 /**
@@ -57,6 +60,7 @@ export class LogWriter {
   readonly #heads = new Map<string, StrandHead>();
   /** Leaf hashes of the records that are written but not absorbed. */
   #pending: Hash[] = [];
+  readonly #copy: WriterState['copy'];
   #signedSize: number;
   #isTidy = false;
   #epochs: Epochs | undefined;
@@ -70,6 +74,7 @@ export class LogWriter {
     this.#signer = state.signer;
     this.#range = state.range;
     this.#signedSize = state.signedSize;
+    this.#copy = state.copy;
   }
 
   /** Records that are durable but not yet in tree and index. */
@@ -108,6 +113,7 @@ export class LogWriter {
       leaves.push(leaf);
       return bytes;
     });
+    this.#copy?.send({ first, records, leaves }); // it travels while this disk syncs
     this.#file.insert(first, records);
     for (const [strand, head] of heads) this.#heads.set(strand, head);
     for (const leaf of leaves) this.#pending.push(leaf);
@@ -124,6 +130,7 @@ export class LogWriter {
     strands: readonly string[],
     bodies: readonly string[],
   ): { first: number; leaves: Hash[]; kept: number[] } {
+    if (this.#copy !== undefined) return this.#appendWhole(at, strands, bodies);
     const kept = [...bodies.keys()].filter((i) => ENDING.test(bodies[i] as string));
     const gap = encodeBody({ type: 'gap', reason: 'disk_full', dropped: bodies.length - kept.length });
     const { first, leaves } = this.append(
@@ -133,6 +140,12 @@ export class LogWriter {
     );
     this.checkpoint(at);
     return { first, leaves, kept };
+  }
+
+  /** The second copy may have the batch already: the two must not differ. */
+  #appendWhole(at: number, strands: readonly string[], bodies: readonly string[]) {
+    const { first, leaves } = this.append(at, strands, bodies);
+    return { first, leaves, kept: [...bodies.keys()] };
   }
 
   /** Reads back at most `limit` records, oldest first, and takes them into tree and index. */
@@ -149,13 +162,18 @@ export class LogWriter {
     this.#pending = this.#pending.slice(stretch.length);
   }
 
-  /** Signs for everything that is written, if that changed; else uses the idle moment to tidy the file. */
+  /**
+   * Signs for everything that is written, if that changed; else uses the idle moment to tidy the file. Does nothing
+   * while the second copy lacks records: what is signed for must not be lost with one disk.
+   */
   checkpoint(at: number): void {
     this.#absorbAll();
+    if (this.#copy?.isBehind) return;
     const epoch = this.#epochs?.due(this.#range.size);
     if (epoch !== undefined) {
       this.#write(at, [epoch.strand], [epoch.json]);
       this.#absorbAll();
+      if (this.#copy?.isBehind) return;
     }
     if (this.#range.size === this.#signedSize) {
       if (!this.#isTidy) this.#file.tidy();
@@ -204,6 +222,7 @@ export class LogWriter {
   #keepCosignatures(size: number, lines: string): boolean {
     const note = this.#file.keepCosignatures(size, lines);
     if (note !== undefined) this.#publish(note, this.#folder.cosigned);
+    if (note !== undefined) this.#copy?.confirmed(size);
     return note !== undefined;
   }
 

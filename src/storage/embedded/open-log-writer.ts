@@ -20,7 +20,7 @@ import { type OpenIntentRow, readOpenIntents } from './index-queries.ts';
 import { LogFile } from './log-file.ts';
 import { LogIndex } from './log-index.ts';
 import { openLogKey } from './log-key.ts';
-import { LogWriter } from './log-writer.ts';
+import { LogWriter, type WriterState } from './log-writer.ts';
 import { corrupt, readVerified } from './read-verified.ts';
 import type { WorkerSettings } from './worker-messages.ts';
 
@@ -38,6 +38,11 @@ export type OpenedWriter = {
   readonly recovered: readonly CallId[];
 };
 
+export type OpenWriterOptions = Pick<WorkerSettings, 'now' | 'epochEveryMs' | 'sealingKey'> & {
+  /** Aligned with the folder. */
+  readonly copy?: WriterState['copy'];
+};
+
 /**
  * Opens the log of a folder that the caller has locked: checks the newest checkpoint, verifies the records
  * after it (all records when the index is new), brings the index up to date, and gives every intent that a
@@ -48,7 +53,7 @@ export type OpenedWriter = {
 export function openLogWriter(
   folder: DataFolder,
   origin: string,
-  { now, epochEveryMs, sealingKey }: Pick<WorkerSettings, 'now' | 'epochEveryMs' | 'sealingKey'>,
+  { now, epochEveryMs, sealingKey, copy }: OpenWriterOptions,
 ): OpenedWriter {
   const sealer = sealingKey === undefined ? undefined : createKeySealer(sealingKey);
   const signer = openLogKey(folder, origin, sealer);
@@ -59,7 +64,8 @@ export function openLogWriter(
     const signed = newestCheckpoint(file, folder, key);
     checkIndex(index, file, signed?.size ?? 0);
     const range = catchUp(file, index, signed);
-    const writer = new LogWriter({ folder, file, index, signer, range, signedSize: signed?.size ?? -1 });
+    const signedSize = signed?.size ?? -1;
+    const writer = new LogWriter({ folder, file, index, signer, range, signedSize, copy });
     const recovered = recover(writer, index, now);
     writer.beginEpochs(epochEveryMs);
     return { writer, verifierKey: signer.verifierKey, recovered };

@@ -1,8 +1,17 @@
 import type { AgentName, CallId, ErrorCode } from '../../base/index.ts';
 import type { KeyThumbprint, SealingKey } from '../../identity/index.ts';
 import type { Hash } from '../../intent-log/index.ts';
+import type { RedisStreamOptions } from '../second-copy/index.ts';
 import type { RoomSettings } from './disk-room.ts';
 import type { LogState } from './index-queries.ts';
+
+/** Where the second copy of the log is, and how it is kept. */
+export type CopySettings = Omit<RedisStreamOptions, 'origin'> & {
+  /** Lets a stream be made for a log that has records already. */
+  readonly begin?: boolean;
+  /** Lets go of records that a witness has confirmed. */
+  readonly trims: boolean;
+};
 
 /** What the log worker is started with. */
 export type WorkerSettings = {
@@ -15,6 +24,7 @@ export type WorkerSettings = {
   readonly room: RoomSettings;
   /** Encrypts the key of the log where it lies. */
   readonly sealingKey?: SealingKey | undefined;
+  readonly copy?: CopySettings | undefined;
   /** Time of the start, milliseconds since the epoch. */
   readonly now: number;
 };
@@ -51,10 +61,20 @@ export type ToWorker =
   | { readonly op: 'close' };
 
 export type FromWorker =
-  | { readonly op: 'opened'; readonly verifierKey: string; readonly recovered: readonly CallId[] }
+  | {
+      readonly op: 'opened';
+      readonly verifierKey: string;
+      readonly recovered: readonly CallId[];
+      /** Records that one of two copies lacked and now has. */
+      readonly aligned?: { readonly sent: number; readonly adopted: number };
+    }
   | { readonly op: 'refused'; readonly code: ErrorCode | undefined; readonly message: string }
   /** The batch is durable. `leaves` holds the leaf hashes one after another, 43 characters each. */
   | { readonly op: 'appended'; readonly first: number; readonly leaves: string }
+  /** The batch is on this disk; its second copy may take longer. Only with one. */
+  | { readonly op: 'written' }
+  /** The second copy does not answer, and why; or it does again. */
+  | { readonly op: 'copy'; readonly away: string | undefined }
   | { readonly op: 'answer'; readonly id: number; readonly value: Answer }
   /** The disk is full: of the batch only these records are durable, and `failed` follows. */
   | {

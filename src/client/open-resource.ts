@@ -58,7 +58,8 @@ export async function openResource(options: OpenResourceOptions): Promise<OpenRe
   const toServer = { fetch: guard(options.fetch ?? createReachableFetch({ reach }), reach), now };
   let known: Discovered | undefined;
   const acquire = async (refused: Response | undefined): Promise<AccessToken> => {
-    if (refused !== undefined) known ??= await discoverServer({ url, refused, issuer }, { toEndpoint, toServer });
+    if (refused !== undefined)
+      known ??= await discoverServer({ url, refused, issuer }, { toEndpoint, toServer });
     if (known === undefined)
       throw new SallyportError('ERR_REQUEST_REFUSED', 'the endpoint asked for no token');
     return askForToken(credential, known, { key, allowBearer }, toServer);

@@ -6,7 +6,10 @@ import { readContext } from './context.ts';
 
 const url = process.argv.at(-1) ?? '';
 const resource = await openResource({ url, ...(await readContext(process.env)) });
-const client = new Client({ name: 'sallyport-client', version: '1' }, { versionNegotiation: { mode: 'auto' } });
+const client = new Client(
+  { name: 'sallyport-client', version: '1' },
+  { versionNegotiation: { mode: 'auto' } },
+);
 await client.connect(new StreamableHTTPClientTransport(new URL(url), { fetch: resource.fetch }));
 await client.listTools();
 await client.callTool({ name: 'test-tool', arguments: {} });

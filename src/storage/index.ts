@@ -24,6 +24,7 @@ export {
   openEmbeddedLog,
   openLogQueries,
   openLogReader,
+  openNoticeFile,
   openStopFile,
   type PastRun,
   publishEmbeddedLog,

@@ -6,9 +6,10 @@ type Asked = { readonly config: string; readonly out: (line: string) => void };
 /** Prints the signing keys of the running gateway. */
 export async function listKeys({ config, out }: Asked): Promise<number> {
   const { keys } = KeyList.parse(await callAdmin(config, 'GET', '/v1/keys'));
-  for (const { kid, state, createdAt, retiredAt } of keys) {
+  for (const { kid, gateway, state, createdAt, retiredAt } of keys) {
     const retired = retiredAt === undefined ? '' : `, retired ${new Date(retiredAt).toISOString()}`;
-    out(`${kid}  ${state.padEnd(7)}  created ${new Date(createdAt).toISOString()}${retired}`);
+    const whose = gateway === undefined ? '' : `, at ${gateway}`;
+    out(`${kid}  ${state.padEnd(7)}  created ${new Date(createdAt).toISOString()}${retired}${whose}`);
   }
   return 0;
 }

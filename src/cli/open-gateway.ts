@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { createIdSource, SallyportError, systemClock } from '../base/index.ts';
 import { type Config, createGateway, type Gateway } from '../gateway/index.ts';
-import { createKeySealer, openSigningKeys, type RunWatch } from '../identity/index.ts';
+import type { RunWatch, SharedKeys } from '../identity/index.ts';
 import { type IntentLog, parseWitnessKey } from '../intent-log/index.ts';
 import {
   createEmbeddedRuns,
@@ -20,6 +20,7 @@ import {
 import { followLog } from '../witness/index.ts';
 import { copySettings } from './copy-settings.ts';
 import { openCredential } from './open-credential.ts';
+import { openKeys } from './open-keys.ts';
 import { openSealingKey } from './open-sealing-key.ts';
 
 export type OpenGatewayOptions = {
@@ -43,7 +44,6 @@ const PROOF_LIFE_SECONDS = 125;
 export async function openGateway(config: Config, { log, tap }: OpenGatewayOptions): Promise<OpenGateway> {
   const now = systemClock;
   const sealingKey = await openSealingKey(config);
-  const sealer = sealingKey === undefined ? undefined : createKeySealer(sealingKey);
   await using opening = new AsyncDisposableStack();
   const copy = copySettings(config.log, process.env);
   const embedded = opening.use(
@@ -72,10 +72,11 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
   const content = opening.use(await openEmbeddedContent({ folder: config.data, ...config.content, now }));
   const joined = await joinContent(embedded, content);
   const state = await embedded.state();
+  const { keys, sealer, shared } = await openKeys(config, { sealingKey, log });
   const stores =
     config.state.kind === 'embedded'
       ? await openEmbeddedState(config, embedded, state)
-      : opening.use(await openSharedState(config.data, config.state, { embedded, state, log }));
+      : opening.use(await openSharedState(config.data, config.state, { embedded, state, keys: shared, log }));
   const gateway = opening.use(
     await createGateway(config, {
       ...stores,
@@ -84,7 +85,8 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
       intentLog: tap === undefined ? joined : tap(joined),
       erase: (runs, by, reason) => joined.erase(runs, by, reason),
       prune: (before, by, reason) => joined.prune(before, by, reason),
-      keys: await openSigningKeys({ folder: config.data, now, sealer }),
+      keys,
+      keysAreSettled: () => shared?.isSettled() ?? true,
       sealer,
       openCredential: (entry, deps) => openCredential(entry, { ...deps, environment: process.env, fetch }),
       ids: createIdSource(now),
@@ -139,7 +141,12 @@ export function originOf({ trustDomain, state }: Config): string {
 function openSharedState(
   data: string,
   config: Extract<Config['state'], { kind: 'redis' }>,
-  { embedded, state, log }: { embedded: EmbeddedLog; state: LogState; log: Logger },
+  {
+    embedded,
+    state,
+    keys,
+    log,
+  }: { embedded: EmbeddedLog; state: LogState; keys: SharedKeys | undefined; log: Logger },
 ): Promise<RedisState> {
   return openRedisState({
     ...config,
@@ -148,6 +155,7 @@ function openSharedState(
     now: systemClock,
     log,
     shelf: openStopFile(data),
+    keys,
     runs: state.runs.map(({ run }) => run),
     keyWasUsed: (agent, key) => embedded.keyWasUsed(agent, key),
   });

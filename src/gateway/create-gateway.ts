@@ -121,7 +121,7 @@ async function listenWithTls(
 function agentPlaneOf(
   wired: WiredGateway,
   config: Config,
-  { ids, intentLog }: GatewayPorts,
+  { ids, intentLog, keysAreSettled = () => true }: GatewayPorts,
   tls?: AgentPlaneDeps['tls'],
 ): FastifyInstance {
   const { call, authority, policies, aggregateSessions, bridge } = wired;
@@ -141,7 +141,7 @@ function agentPlaneOf(
     publicUrl: publicUrlOf(config),
     bodyBytes: config.limits.bodyBytes,
     requestMs: config.limits.requestSeconds * 1000,
-    isReady: () => policies.isLoaded,
+    isReady: () => policies.isLoaded && keysAreSettled(),
     ...(tls === undefined ? {} : { tls }),
     oauth: {
       async recordRefusal(refused) {

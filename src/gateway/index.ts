@@ -20,7 +20,7 @@ export {
 export { type PinnedCatalogue, readPinnedCatalogue } from './catalogue.ts';
 export { type Config, parseConfig, type UpstreamConfig } from './config.ts';
 export { createGateway, type Gateway } from './create-gateway.ts';
-export { adminUrlOf } from './gateway-urls.ts';
+export { adminUrlOf, publicUrlOf } from './gateway-urls.ts';
 export { createLogger } from './logger.ts';
 export type { CredentialDeps } from './open-upstreams.ts';
 export { requireKnownTools } from './tool-settings.ts';

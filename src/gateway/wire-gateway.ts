@@ -67,6 +67,10 @@ export type GatewayPorts = {
   readonly switches: KillSwitches;
   readonly watch: RunWatch;
   readonly keys: KeyRing;
+  /** Resolves when every gateway that shares its state with this one knows the keys as they are now. */
+  readonly spreadKeys?: (() => Promise<void>) | undefined;
+  /** False while upstreams may not know yet what signs here. */
+  readonly keysAreSettled?: (() => boolean) | undefined;
   /** Encrypts the operator's key where it lies; absent, it lies there in the clear. */
   readonly sealer?: KeySealer | undefined;
   /** For kinds of credentials that come from elsewhere than from `keys`. */
@@ -179,7 +183,14 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
   const { agents } = authority.deps;
   const containment = createContainment({ ...ports, ...cutting, journal, agents, upstreams });
   const { rotateHours } = config.keys;
-  const keyCare = createKeyCare({ keys: ports.keys, intentLog, rotateHours, now, log });
+  const keyCare = createKeyCare({
+    keys: ports.keys,
+    spread: ports.spreadKeys,
+    intentLog,
+    rotateHours,
+    now,
+    log,
+  });
   const bridge = { call, ids: ports.ids, eras: createEras({ ownCalls, now, log }), state };
   return {
     call,

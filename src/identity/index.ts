@@ -87,6 +87,7 @@ export {
 export { inferCapabilities } from './infer-capabilities.ts';
 export { INTENT_TYPE } from './intent-details.ts';
 export { createIntrospection, type Introspection, type Introspector } from './introspection.ts';
+export { noticeKeyOf } from './key-notice.ts';
 export type { KeyChange, KeyEntry, KeyRefusal } from './key-rotation.ts';
 export {
   createKeySealer,
@@ -139,6 +140,7 @@ export type {
 export { capabilityOf } from './run-store.ts';
 export { createRunTokenVerifier, type RunTokenVerifier, SCOPE, type TokenDefect } from './run-token.ts';
 export { createSecret, openSecret, readSecret, type SecretFile } from './secret-file.ts';
+export { type NoticeShelf, openSharedKeys, type SharedKeys } from './shared-keys.ts';
 export { type KeyRing, openSigningKeys, type PublishedKey, type SigningKeys } from './signing-keys.ts';
 export type { ClaimKind, SingleUse } from './single-use.ts';
 export {

@@ -15,6 +15,8 @@ export type KeyState = 'active' | 'next' | 'retired';
 /** A key as an operator sees it. */
 export type KeyEntry = {
   readonly kid: string;
+  /** The gateway that has it, when that is another one. */
+  readonly gateway?: string;
   readonly state: KeyState;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;

@@ -25,6 +25,7 @@ export {
   openEmbeddedLog,
   openLogQueries,
   openLogReader,
+  openNoticeFile,
   openStopFile,
   type PastRun,
   publishEmbeddedLog,

@@ -1,9 +1,16 @@
+import { randomBytes } from 'node:crypto';
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../../examples/upstreams/everything.ts';
 import { type OpenGateway, openGateway } from '../../src/cli/open-gateway.ts';
 import { createLogger, openOperatorKey, parseConfig, signOperatorToken } from '../../src/gateway/index.ts';
-import { openSigningKeys } from '../../src/identity/index.ts';
+import {
+  createKeySealer,
+  type KeySealer,
+  openSealingKeyFile,
+  openSigningKeys,
+  type SealingKey,
+} from '../../src/identity/index.ts';
 import { type AgentKey, createAgentKey } from './agent-key.ts';
 import { type LabSetting, prepareLab } from './open-lab.ts';
 
@@ -12,6 +19,8 @@ export type Member = {
   readonly agentUrl: string;
   readonly adminUrl: string;
   readonly data: string;
+  /** Opens the keys in its data folder, where they are encrypted. */
+  readonly sealer: KeySealer | undefined;
   readonly config: Record<string, unknown>;
   readonly configFile: string;
 };
@@ -21,6 +30,8 @@ export type FleetSetting = Disposable & {
   readonly publicUrl: string;
   readonly members: readonly Member[];
   readonly agents: FleetAgents;
+  /** Of fleets with `ownKeys`. */
+  readonly sealingKey: SealingKey | undefined;
 };
 
 /** Runs by hand, against any gateway of the fleet. */
@@ -40,7 +51,12 @@ export type FleetRun = {
   readonly call: (member: Member, tool: string, mark?: string, signal?: AbortSignal) => Promise<Response>;
 };
 
-export type FleetOptions = { readonly upstreamUrl: string; readonly state: readonly object[] };
+export type FleetOptions = {
+  readonly upstreamUrl: string;
+  readonly state: readonly object[];
+  /** Each has signing keys of its own, made an hour ago, and all have one key file that encrypts them. */
+  readonly ownKeys?: boolean;
+};
 
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
@@ -51,17 +67,26 @@ const HEADERS = {
 };
 
 /** Writes folders, keys and configurations; one gateway for each `state`. */
-export async function prepareFleet({ upstreamUrl, state }: FleetOptions): Promise<FleetSetting> {
+export async function prepareFleet({
+  upstreamUrl,
+  state,
+  ownKeys = false,
+}: FleetOptions): Promise<FleetSetting> {
   const transport = { kind: 'http', url: upstreamUrl };
   const lab = await prepareLab({ upstreams: [{ name: 'hold', transport }] });
   const seed = join(lab.folder, 'seed');
   await openSigningKeys({ folder: seed, now: Date.now });
+  const kek = join(lab.folder, 'kek');
+  writeFileSync(kek, randomBytes(32).toString('base64'), { mode: 0o600 });
+  const sealingKey = ownKeys ? await openSealingKeyFile(kek) : undefined;
+  const sealer = sealingKey === undefined ? undefined : createKeySealer(sealingKey);
   const members: Member[] = [];
   for (const [i, entry] of state.entries()) {
     const [agentPort, adminPort] = [await freePort(), await freePort()];
     const data = join(lab.folder, `data-${i}`);
     mkdirSync(join(data, 'keys'), { recursive: true, mode: 0o700 });
-    copyFileSync(join(seed, 'keys', 'signing-keys.json'), join(data, 'keys', 'signing-keys.json'));
+    if (ownKeys) await openSigningKeys({ folder: data, now: () => Date.now() - 3_600_000, sealer });
+    else copyFileSync(join(seed, 'keys', 'signing-keys.json'), join(data, 'keys', 'signing-keys.json'));
     const config = {
       ...lab.config,
       publicUrl: lab.publicUrl,
@@ -69,16 +94,18 @@ export async function prepareFleet({ upstreamUrl, state }: FleetOptions): Promis
       agentPlane: { host: '127.0.0.1', port: agentPort },
       adminPlane: { host: '127.0.0.1', port: adminPort },
       state: entry,
+      ...(ownKeys ? { keys: { encryption: { file: kek } } } : {}),
     };
     const configFile = join(lab.folder, `gateway-${i}.json`);
     writeFileSync(configFile, JSON.stringify(config));
     const [agentUrl, adminUrl] = [`http://127.0.0.1:${agentPort}`, `http://127.0.0.1:${adminPort}`];
-    members.push({ agentUrl, adminUrl, data, config, configFile });
+    members.push({ agentUrl, adminUrl, data, sealer, config, configFile });
   }
   return {
     publicUrl: lab.publicUrl,
     members,
     agents: createAgents(lab),
+    sealingKey,
     [Symbol.dispose]: () => lab[Symbol.dispose](),
   };
 }
@@ -143,11 +170,11 @@ function caller(publicUrl: string, token: string, key: AgentKey): FleetRun['call
 
 /** Asks the admin plane of a gateway as its operator. */
 export async function askAdmin(
-  { data, adminUrl }: Member,
+  { data, sealer, adminUrl }: Pick<Member, 'data' | 'sealer' | 'adminUrl'>,
   path: string,
   body?: object,
 ): Promise<{ readonly status: number; readonly body: Record<string, unknown>; readonly headers: Headers }> {
-  const token = await signOperatorToken(await openOperatorKey(data), adminUrl, Date.now);
+  const token = await signOperatorToken(await openOperatorKey(data, sealer), adminUrl, Date.now);
   const response = await fetch(`${adminUrl}${path}`, {
     method: body === undefined ? 'GET' : 'POST',
     headers: {

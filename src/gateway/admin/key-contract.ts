@@ -5,6 +5,7 @@ export const KeyList = z.strictObject({
   keys: z.array(
     z.strictObject({
       kid: z.string(),
+      gateway: z.string().optional().describe('The gateway that has it, when that is another one.'),
       state: z.enum(['active', 'next', 'retired']),
       createdAt: z.number().describe('Milliseconds since the epoch; also since when it is published.'),
       activatedAt: z.number().optional(),

@@ -14,6 +14,7 @@ export { type EmbeddedLog, type EmbeddedLogOptions, openEmbeddedLog } from './in
 export { type EmbeddedKillSwitches, openEmbeddedKillSwitches } from './kill-switches.ts';
 export { openLogQueries } from './log-queries.ts';
 export { type LogReader, openLogReader } from './log-reader.ts';
+export { openNoticeFile } from './notice-file.ts';
 export { publishEmbeddedLog } from './published-log.ts';
 export type { PastRun } from './run-counts.ts';
 export { createEmbeddedRuns, type EmbeddedRuns, type EmbeddedRunsOptions } from './run-store.ts';

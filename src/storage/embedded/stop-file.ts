@@ -65,7 +65,8 @@ function parseStops(text: string): readonly Stop[] | undefined {
   }
 }
 
-async function replaceFile(file: string, text: string): Promise<void> {
+/** Replaces a small file; on disk when it resolves, and whole at any time. */
+export async function replaceFile(file: string, text: string): Promise<void> {
   {
     await using handle = await open(`${file}.new`, 'w', 0o600);
     await handle.writeFile(text);

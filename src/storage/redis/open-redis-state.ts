@@ -8,10 +8,12 @@ import type {
   Run,
   RunStore,
   RunWatch,
+  SharedKeys,
   SingleUse,
 } from '../../identity/index.ts';
 import { stopKey } from '../../identity/index.ts';
 import { createEntrances } from './entrances.ts';
+import { createKeyNotices } from './key-notices.ts';
 import { createRedisKillSwitches } from './kill-switches.ts';
 import { createLink } from './link.ts';
 import { createRedisRunHistory } from './run-history.ts';
@@ -36,6 +38,8 @@ export type RedisStateOptions = {
   readonly log: Pick<Logger, 'info' | 'warn'>;
   /** Where this gateway keeps the kill switches it knows of. */
   readonly shelf: StopShelf;
+  /** The signing keys, where gateways tell each other theirs. */
+  readonly keys?: SharedKeys | undefined;
   /** Runs that the log of this gateway knows of. */
   readonly runs: Iterable<Run>;
   /** Has an agent ever used a key for a run, as far as the log of this gateway knows? */
@@ -49,6 +53,8 @@ export type RedisState = AsyncDisposable & {
   readonly singleUse: SingleUse;
   readonly switches: KillSwitches;
   readonly watch: RunWatch;
+  /** Resolves when every gateway that lives knows the keys of this one as they are now. */
+  readonly spreadKeys: () => Promise<void>;
 };
 
 /** Resolves also when the server cannot be reached: every operation is refused until it can. */
@@ -58,7 +64,14 @@ export async function openRedisState(options: RedisStateOptions): Promise<RedisS
   const stopMemory = await openKnownStops(options.shelf, log);
   const link = createLink({ ...options, gateway });
   const known = createKnownRuns();
-  const watch = createRedisWatch({ link, known: stopMemory, now, log });
+  const { keys, gateway: name } = options;
+  const notices = createKeyNotices({
+    link,
+    keys,
+    name,
+    confirmed: (...message) => watch.confirmed(...message),
+  });
+  const watch = createRedisWatch({ link, known: stopMemory, notices, now, log });
   const entrances = createEntrances(link);
   const singleUse = createRedisSingleUse({ link, now, runs: options.runs });
   link.restoreWith(
@@ -66,6 +79,7 @@ export async function openRedisState(options: RedisStateOptions): Promise<RedisS
     async (isNew) => {
       if (isNew) await singleUse.restore();
       await entrances.deliver();
+      await notices.restore();
       await watch.beat();
     },
   );
@@ -77,6 +91,7 @@ export async function openRedisState(options: RedisStateOptions): Promise<RedisS
     singleUse,
     switches: createRedisKillSwitches({ link, watch, known: stopMemory, replicas }),
     watch,
+    spreadKeys: () => notices.say(),
     async [Symbol.asyncDispose]() {
       await watch[Symbol.asyncDispose]();
       await link[Symbol.asyncDispose]();

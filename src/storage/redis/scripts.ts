@@ -251,6 +251,27 @@ export const STOP_LIST = `${GUARD}
 return redis.call('HGETALL', P..'stops')
 `;
 
+/**
+ * ARGV: gateway, its name, its notice about keys. Names that said nothing for a day are forgotten. Returns the number
+ * of the message, who has to confirm it, and how often notices have changed.
+ */
+export const SAY_KEYS = `${GUARD}${MILLIS}${TELL}
+redis.call('HSET', P..'notices', ARGV[4], ARGV[5])
+redis.call('ZADD', P..'notice-times', millis(), ARGV[4])
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', P..'notice-times', '-inf', millis() - 86400000)) do
+  redis.call('HDEL', P..'notices', name)
+  redis.call('ZREM', P..'notice-times', name)
+end
+local version = redis.call('INCR', P..'notices-version')
+local number, gateways = tell({kind = 'keys', from = ARGV[3]})
+return {number, gateways, tostring(version)}
+`;
+
+/** Notices about keys by name of the gateway, and how often they have changed. */
+export const HEAR_KEYS = `${GUARD}
+return {redis.call('HGETALL', P..'notices'), redis.call('GET', P..'notices-version') or '0'}
+`;
+
 /** ARGV: kind and id, holder, life. */
 export const CLAIM = `${GUARD}
 local key = P..'claim:'..ARGV[3]
@@ -262,7 +283,7 @@ return 'first'
 
 /**
  * Renews the lease of a gateway. ARGV: now, gateway, lease in ms, runs that it has something of under way. Returns
- * those that are not live, and the stops.
+ * those that are not live, the stops, and how often notices about keys have changed.
  */
 export const BEAT = `${GUARD}${MILLIS}${CHAIN}
 local at = millis()
@@ -273,7 +294,7 @@ for i = 6, #ARGV do
   local ids, why = chain(ARGV[i], 0)
   if not ids then over[#over + 1] = ARGV[i] end
 end
-return {over, redis.call('HGETALL', P..'stops')}
+return {over, redis.call('HGETALL', P..'stops'), redis.call('GET', P..'notices-version') or '0'}
 `;
 
 /**

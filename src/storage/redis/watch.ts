@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { type Clock, isJsonObject, parseRunId, type RunId } from '../../base/index.ts';
 import { parseStopKey, type RunWatch, type Stop, stopKey, type Watcher } from '../../identity/index.ts';
+import type { KeyNotices } from './key-notices.ts';
 import type { Link } from './link.ts';
 import { BEAT } from './scripts.ts';
 import { type KnownStops, parseStop } from './stop-memory.ts';
@@ -27,6 +28,7 @@ export type RedisWatch = RunWatch &
 export type WatchDeps = {
   readonly link: Link;
   readonly known: KnownStops;
+  readonly notices: Pick<KeyNotices, 'follow' | 'hear'>;
   readonly now: Clock;
   readonly log: Pick<Logger, 'warn'>;
 };
@@ -49,9 +51,10 @@ export function createRedisWatch(deps: WatchDeps): RedisWatch {
     told: (message) => {
       const from = hear(message, watcher, deps);
       if (from === undefined || from.gateway === link.gateway) return;
-      link
-        .publish(`${link.prefix}acks:${from.gateway}`, `${from.number} ${link.gateway}`)
-        .catch(() => undefined);
+      const taken = from.kind === 'keys' ? deps.notices.hear() : Promise.resolve();
+      taken
+        .then(() => link.publish(`${link.prefix}acks:${from.gateway}`, `${from.number} ${link.gateway}`))
+        .catch(() => undefined); // who waits for it waits for the lease to run out
     },
     ack: acks.add,
   });
@@ -62,9 +65,10 @@ export function createRedisWatch(deps: WatchDeps): RedisWatch {
     for (let at = 0; at === 0 || at < runs.length; at += RUNS_PER_BEAT) {
       const some = runs.slice(at, at + RUNS_PER_BEAT);
       const reply = await link.runEarly(BEAT, now() / 1000, link.gateway, LEASE_MS, ...some);
-      const [over, stops] = reply as [string[], string[]];
+      const [over, stops, notices] = reply as [string[], string[], string];
       if (over.length > 0) watcher.ended(over.flatMap((id) => parseRunId(id) ?? []));
       deps.known.compare(parseStops(stops), watcher);
+      await deps.notices.follow(notices);
     }
     leaseUntil = sentAt + LEASE_MS;
     isLost = false;
@@ -108,11 +112,7 @@ export function createRedisWatch(deps: WatchDeps): RedisWatch {
 }
 
 /** Takes in one message of another gateway, cuts what it names, and says whom to confirm it to. */
-function hear(
-  text: string,
-  watcher: Watcher,
-  { known, log }: WatchDeps,
-): { readonly gateway: string; readonly number: number } | undefined {
+function hear(text: string, watcher: Watcher, { known, log }: WatchDeps): Message | undefined {
   const message = parseMessage(text);
   if (message === undefined) {
     log.warn('a message on the shared state makes no sense');
@@ -130,6 +130,8 @@ function hear(
       known.remove(message.target);
       watcher.lifted(message.target);
       break;
+    case 'keys':
+      break; // fetched by whoever confirms it
   }
   return message;
 }
@@ -138,6 +140,7 @@ type Message = { readonly gateway: string; readonly number: number } & (
   | { readonly kind: 'ended'; readonly runs: readonly RunId[] }
   | { readonly kind: 'stopped'; readonly stop: Stop }
   | { readonly kind: 'lifted'; readonly target: NonNullable<ReturnType<typeof parseStopKey>> }
+  | { readonly kind: 'keys' }
 );
 
 function parseMessage(text: string): Message | undefined {
@@ -145,6 +148,7 @@ function parseMessage(text: string): Message | undefined {
   if (!isJsonObject(value)) return undefined;
   const { kind, from: gateway, number, runs, target, detail } = value;
   if (typeof gateway !== 'string' || typeof number !== 'number') return undefined;
+  if (kind === 'keys') return { kind, gateway, number };
   if (kind === 'ended' && Array.isArray(runs)) {
     return { kind, gateway, number, runs: runs.flatMap((id) => parseRunId(id) ?? []) };
   }

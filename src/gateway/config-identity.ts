@@ -57,6 +57,27 @@ export const AttestorEntry = z.discriminatedUnion('kind', [
       .default(3600)
       .describe('Longest time between "iat" and "exp". None is accepted that is older than ten minutes.'),
     privateNetwork,
+    tokenReview: z
+      .strictObject({
+        url: webUrl.describe('The API server, such as https://kubernetes.default.svc.'),
+        ca: z.string().min(1).optional().describe('PEM file of its authorities; read again each time.'),
+        token: z
+          .string()
+          .min(1)
+          .describe('File with the token of the gateway’s own service account; read again each time.'),
+        cacheSeconds: z
+          .int()
+          .min(0)
+          .max(60)
+          .default(0)
+          .describe('How long a good answer is good; 0 asks for each token request.'),
+        privateNetwork: z
+          .boolean()
+          .default(false)
+          .describe('Lets the API server have a private address; link-local ones stay closed.'),
+      })
+      .optional()
+      .describe('Preset kubernetes: asks the cluster whether the pod of a token is still there.'),
   }),
   z.strictObject({
     kind: z.literal('spiffe-jwt').describe('JWT-SVIDs of one SPIFFE trust domain.'),

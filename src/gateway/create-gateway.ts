@@ -27,6 +27,7 @@ export interface Gateway extends AsyncDisposable {
 }
 
 export const VERSION = '0.1.0';
+const STATIC = 'the same secret for every run, which nothing ends; use another kind of credential';
 const EXPIRY_SWEEP_MILLIS = 5_000;
 
 /**
@@ -196,11 +197,23 @@ async function statusOf(
     requestsInFlight: call.inFlight.size,
     liveRuns: (await runs.live()).length,
     sessions: call.sessions.size,
-    upstreams: [...call.upstreams.keys()].map((name) => ({
-      name,
-      tools: catalogue.tools(name).size,
-      pinned: catalogue.isPinned(name),
-    })),
+    upstreams: [...call.upstreams].map(
+      ([
+        name,
+        {
+          credential: { kind },
+        },
+      ]) => ({
+        name,
+        tools: catalogue.tools(name).size,
+        pinned: catalogue.isPinned(name),
+        credential: kind,
+        credentialOutlivesCall: kind !== 'call-token' && kind !== 'none',
+      }),
+    ),
+    findings: [...call.upstreams].flatMap(([upstream, { credential }]) =>
+      credential.kind === 'static' ? [{ finding: 'static-secret' as const, upstream, detail: STATIC }] : [],
+    ),
   };
 }
 

@@ -50,23 +50,31 @@ export function createOwnCalls(deps: OwnCallsDeps): OwnCalls {
     async during(upstream, credential, act) {
       const run = createOwnRun(deps);
       const caller: Caller = { chain: [run], pop: 'dpop', tokenId: '', proofId: '' };
-      const settle: ((failed: boolean) => Promise<unknown>)[] = [];
+      const calls: { readonly close: OwnCall['close']; failure?: string }[] = [];
       let opened: Promise<void> | undefined;
-      let failed = true;
+      let hasFailed = true;
       try {
         const result = await act(async (message) => {
           opened ??= deps.journal.opened(run);
           await opened;
           const { minted, close } = await recordOwnCall(message, upstream, credential, caller, deps);
-          settle.push(close);
-          if (!minted.ok) throw new UpstreamError({ reason: 'no_credential', detail: minted.error.detail });
-          return secretsOf(minted.value);
+          const call: (typeof calls)[number] = { close };
+          calls.push(call);
+          const failed = (detail: string): void => {
+            call.failure = detail;
+          };
+          if (minted.ok) return { ...secretsOf(minted.value), failed };
+          failed(`no_credential: ${minted.error.detail}`);
+          throw new UpstreamError({ reason: 'no_credential', detail: minted.error.detail });
         });
-        failed = false;
+        hasFailed = false;
         return result;
       } finally {
-        const last = settle.length - 1; // only the last message can have failed: the others were answered
-        await Promise.all(settle.map((close, i) => close(failed && i === last)));
+        const last = calls.at(-1); // who does not tell which one failed: the others were answered
+        if (hasFailed && last !== undefined && !calls.some(({ failure }) => failure !== undefined)) {
+          last.failure = 'the answer was not what it should be';
+        }
+        await Promise.all(calls.map(({ close, failure }) => close(failure)));
         if (opened !== undefined) {
           await deps.journal.closed([run], { state: 'ended', by: 'gateway', reason: 'upstream was asked' });
         }
@@ -77,7 +85,8 @@ export function createOwnCalls(deps: OwnCallsDeps): OwnCalls {
 
 type OwnCall = {
   readonly minted: Awaited<ReturnType<CredentialSource['obtain']>>;
-  readonly close: (failed: boolean) => Promise<unknown>;
+  /** With what went wrong, if something did. */
+  readonly close: (failure: string | undefined) => Promise<unknown>;
 };
 
 async function recordOwnCall(
@@ -109,13 +118,14 @@ async function recordOwnCall(
     decision: DECISION,
     intentLeaf: leaf,
   });
-  const close = (failed: boolean): Promise<unknown> =>
+  const close = (failure: string | undefined): Promise<unknown> =>
     deps.intentLog.append({
       type: 'outcome',
       call,
       run: run.id,
       intent: leaf,
-      status: failed ? 'upstream_failed' : 'ok',
+      status: failure === undefined ? 'ok' : 'upstream_failed',
+      ...(failure === undefined ? {} : { detail: failure }),
       ...(minted.ok && minted.value !== undefined ? { credential: toEntry(minted.value) } : {}),
       micros: (deps.now() - startedAt) * 1000,
     });

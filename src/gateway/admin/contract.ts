@@ -67,6 +67,9 @@ export const PruneRequest = z.strictObject({ before: z.iso.datetime({ offset: tr
 export const EraseResult = z.strictObject({ runs: z.int(), parts: z.int() });
 export type EraseResult = z.infer<typeof EraseResult>;
 
+/** What `GET /v1/status` may complain of. */
+export const FINDINGS = ['static-secret'] as const;
+
 /** `GET /v1/status`. */
 export const Status = z.strictObject({
   version: z.string(),
@@ -79,7 +82,19 @@ export const Status = z.strictObject({
   liveRuns: z.int(),
   /** MCP sessions that agents hold at upstreams. */
   sessions: z.int(),
-  upstreams: z.array(z.strictObject({ name: z.string(), tools: z.int(), pinned: z.boolean() })),
+  upstreams: z.array(
+    z.strictObject({
+      name: z.string(),
+      tools: z.int(),
+      pinned: z.boolean(),
+      credential: z.string().describe('Kind of what it gets, as in the configuration.'),
+      credentialOutlivesCall: z
+        .boolean()
+        .describe('Whether that can be used again after the call it was for.'),
+    }),
+  ),
+  /** What should not stay as it is. */
+  findings: z.array(z.strictObject({ finding: z.enum(FINDINGS), upstream: z.string(), detail: z.string() })),
 });
 export type Status = z.infer<typeof Status>;
 

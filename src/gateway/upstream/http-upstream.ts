@@ -9,6 +9,7 @@ import { checkResponseId, notMcp, readMessage } from './read-message.ts';
 import {
   type Answer,
   type Authorize,
+  type Authorized,
   type JsonRpcMessage,
   type Outgoing,
   type Spoken,
@@ -91,8 +92,9 @@ class HttpUpstream implements Upstream {
 
   #ownSend(signal: AbortSignal, authorize: Authorize | undefined): DescribeSend {
     return async (sending) => {
-      const secrets = await authorize?.(sending.message);
-      return this.#exchange({ ...sending, signal, ...secrets });
+      const { failed, ...secrets } = (await authorize?.(sending.message)) ?? {};
+      const problem = sending.method === 'DELETE' ? problemOfEnd : () => undefined;
+      return reporting(failed, problem, () => this.#exchange({ ...sending, signal, ...secrets }));
     };
   }
 
@@ -102,13 +104,22 @@ class HttpUpstream implements Upstream {
     this.#sessions.delete(run);
     const signal = AbortSignal.timeout(this.#options.timeoutMs);
     for (const [session, { mcpHeaders, isGuarded }] of sessions) {
-      const secrets = await authorize?.(undefined);
-      if (isGuarded && secrets?.authorization === undefined) continue;
-      // The server may know no DELETE, or have ended the session itself: either way it is over.
-      await this.#exchange({ method: 'DELETE', mcpHeaders, session, signal, ...secrets }).catch(
-        () => undefined,
-      );
+      // One that cannot be ended keeps no other from it; what came of each is in the log.
+      await this.#endSession({ session, mcpHeaders, signal }, isGuarded, authorize).catch(() => undefined);
     }
+  }
+
+  async #endSession(
+    ending: Pick<Sending, 'session' | 'mcpHeaders' | 'signal'>,
+    isGuarded: boolean,
+    authorize: Authorize | undefined,
+  ): Promise<void> {
+    const { failed, ...secrets } = (await authorize?.(undefined)) ?? {};
+    if (isGuarded && secrets.authorization === undefined) {
+      failed?.('not sent: there is no credential to end the session with');
+      return;
+    }
+    await reporting(failed, problemOfEnd, () => this.#exchange({ method: 'DELETE', ...ending, ...secrets }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -172,6 +183,30 @@ class HttpUpstream implements Upstream {
     const opened = { mcpHeaders, isGuarded: authorization !== undefined };
     if (sessions.size < SESSIONS_PER_RUN) this.#sessions.set(run, sessions.set(session, opened));
   }
+}
+
+/** Sends, and tells when that fails or the answer is as bad. */
+async function reporting(
+  failed: Authorized['failed'],
+  problemOf: (answer: Answer) => string | undefined,
+  send: () => Promise<Answer>,
+): Promise<Answer> {
+  try {
+    const answer = await send();
+    const problem = problemOf(answer);
+    if (problem !== undefined) failed?.(problem);
+    return answer;
+  } catch (error) {
+    const isOver = error instanceof UpstreamError && error.failure.reason === 'unknown_session';
+    if (!isOver) failed?.(error instanceof UpstreamError ? error.message : 'it could not be sent');
+    throw error;
+  }
+}
+
+/** MCP lets a server know no DELETE (405) and answer 404 for a session that is over. */
+function problemOfEnd({ status }: Answer): string | undefined {
+  const isAnswered = status < 300 || status === 404 || status === 405;
+  return isAnswered ? undefined : `status ${status}: the server did not end the session`;
 }
 
 function requestIdOf({ message }: Sending): RpcId | undefined {

@@ -95,11 +95,14 @@ export interface Upstream extends AsyncDisposable {
 
 /**
  * Asked before each request that the gateway makes for itself; one without a message is a `DELETE`. Gives the
- * secrets where the server wants some. Rejects when they are not to be had.
+ * secrets where the server wants some, and is told when nothing came of it. Rejects when they are not to be had.
  */
-export type Authorize = (
-  message: JsonRpcMessage | undefined,
-) => Promise<Pick<Outgoing, 'authorization' | 'environment'>>;
+export type Authorize = (message: JsonRpcMessage | undefined) => Promise<Authorized>;
+
+export type Authorized = Pick<Outgoing, 'authorization' | 'environment'> & {
+  /** The request failed, or was not sent; `detail` is for the log. */
+  readonly failed?: (detail: string) => void;
+};
 
 export type UpstreamDescription = {
   readonly tools: readonly ToolDefinition[];

@@ -21,6 +21,7 @@ import type { Fetch } from './fetch-bounded.ts';
 import { createIssuerKeys, type IssuerKeys, type KeySetSource } from './key-set.ts';
 import { type AssertionAlgorithm, claimAt, type Preset, type PresetName, presetFor } from './presets.ts';
 import { reachOf, urlProblem } from './safe-fetch.ts';
+import { createTokenReview, type TokenReviewEntry } from './token-review.ts';
 
 /** Where the keys of an issuer are, as a configuration says it. */
 export type JwksEntry = { readonly file: string } | { readonly url: string } | { readonly discovery: true };
@@ -40,6 +41,8 @@ export type JwtAttestorEntry = {
   readonly maxLifetimeSeconds?: number | undefined;
   /** May its keys be fetched from the private network? */
   readonly privateNetwork?: boolean | undefined;
+  /** For Kubernetes: the API server that is asked about each token as well. */
+  readonly tokenReview?: TokenReviewEntry | undefined;
 };
 
 export type JwtAttestorDeps = {
@@ -69,6 +72,7 @@ export function createJwtAttestor(entry: JwtAttestorEntry, deps: JwtAttestorDeps
   const reach = reachOf(sourceUrl(entry), entry.privateNetwork === true);
   const keys = createIssuerKeys(toSource(entry), { ...deps, urlProblem: (url) => urlProblem(url, reach) });
   const issuer: Issuer = { entry, algorithms, preset, keys };
+  const review = entry.tokenReview && createTokenReview(entry.tokenReview, deps);
   return {
     name: entry.name,
     forms: ['grant'],
@@ -79,6 +83,8 @@ export function createJwtAttestor(entry: JwtAttestorEntry, deps: JwtAttestorDeps
       const rule = findRule([...rules, ...(deps.registeredRules?.(entry.name) ?? [])], claims.value, asAgent);
       if (rule === 'ambiguous') return invalid('it matches several agents; say which with client_id');
       if (rule === undefined) return invalid('its claims match no rule for this agent');
+      const reviewed = await review?.(assertion, claims.value); // last: only tokens that are good reach the cluster
+      if (reviewed?.ok === false) return reviewed;
       const { exp, iat } = claims.value;
       const expiresAt = Math.ceil(Math.min(Number(exp), Number(iat) + MAX_AGE_SECONDS)) + SKEW_SECONDS + 1;
       const evidence = {
@@ -125,6 +131,7 @@ function parseRules(
   const problem = url === '' ? undefined : urlProblem(url, reachOf(url, entry.privateNetwork === true));
   if (problem !== undefined)
     problems.push(`${at}.${'url' in entry.jwks ? 'jwks.url' : 'issuer'}: ${problem}`);
+  problems.push(...reviewProblems(entry));
   const rules = entry.rules.flatMap(({ agent, claims }) => {
     const name = parseAgentName(agent);
     return name === undefined ? [] : [{ agent: name, claims }];
@@ -132,6 +139,14 @@ function parseRules(
   if (rules.length < entry.rules.length) problems.push(`${at}.rules: an agent is not a name`);
   if (problems.length > 0) throw new SallyportError('ERR_CONFIG_INVALID', problems.join('; '));
   return rules;
+}
+
+function reviewProblems({ name, preset, tokenReview }: JwtAttestorEntry): string[] {
+  if (tokenReview === undefined) return [];
+  const at = `attestors.${name}.tokenReview`;
+  if (preset !== 'kubernetes') return [`${at}: is for the preset kubernetes`];
+  const problem = urlProblem(tokenReview.url, reachOf(tokenReview.url, tokenReview.privateNetwork));
+  return problem === undefined ? [] : [`${at}.url: ${problem}`];
 }
 
 /** Signature and times by jose; beside it what jose lets pass and must not (RFC 7523 §3, RFC 8725). */

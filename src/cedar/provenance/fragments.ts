@@ -53,9 +53,26 @@ export type DecodingBudget = { left: number };
 export const newDecodingBudget = (): DecodingBudget => ({ left: MAX_DECODED });
 
 function encodedWords(text: string): string[] {
-  if (!/%[0-9a-f]{2}|\\u|[A-Za-z0-9+/_-]{12}/i.test(text)) return [];
+  if (!mayBeEncoded(text)) return [];
   const words = text.slice(0, MAX_TEXT).split(/[\s"'<>()]+/);
   return words.filter((word) => word.length >= 6 && ENCODED.test(word));
+}
+
+const LEAST_BASE64 = 12;
+const BASE64 = Uint8Array.from({ length: 128 }, (_, code) =>
+  /[A-Za-z0-9+/_-]/.test(String.fromCharCode(code)) ? 1 : 0,
+);
+
+/** Has the text an escape, or so many characters of base64 in a row? */
+function mayBeEncoded(text: string): boolean {
+  if (text.includes('%') || text.includes('\\')) return true;
+  let run = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    run = code < 128 && BASE64[code] === 1 ? run + 1 : 0;
+    if (run === LEAST_BASE64) return true;
+  }
+  return false;
 }
 
 const LINK = /\bwww\.\S+/giu;

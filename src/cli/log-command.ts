@@ -11,6 +11,10 @@ import { signalled } from './signalled.ts';
 type Done = (code: number) => void;
 type Out = (line: string) => void;
 
+const mirror = [
+  '--mirror <url>',
+  'ask the database of a mirror instead: postgres://USER@HOST/DATABASE, password in SALLYPORT_MIRROR_PASSWORD',
+] as const;
 const data = ['-d, --data <folder>', 'data folder of the gateway', './data'] as const;
 
 /** The commands of `sallyport log`. */
@@ -26,15 +30,20 @@ function addReading(log: Command, done: Done, out: Out): void {
     .command('list')
     .description('runs in the log, newest first')
     .option(...data)
-    .action(async (options: { data: string }) => done(await logList({ folder: options.data, out })));
+    .option(...mirror)
+    .action(async ({ data: folder, ...options }: { data: string; mirror?: string }) =>
+      done(await logList({ folder, ...options, out })),
+    );
   log
     .command('show')
     .description('what a run did, why each call was allowed or refused, and its sub-agents')
     .argument('<run>', 'run id')
     .option(...data)
+    .option(...mirror)
     .option('--json', 'as one JSON document')
-    .action(async (run: string, { data: folder, ...options }: { data: string; json?: true }) =>
-      done(await logShow(run, { folder, ...options, out })),
+    .action(
+      async (run: string, { data: folder, ...options }: { data: string; mirror?: string; json?: true }) =>
+        done(await logShow(run, { folder, ...options, out })),
     );
   log
     .command('query')
@@ -43,6 +52,7 @@ function addReading(log: Command, done: Done, out: Out): void {
     )
     .argument('[filter...]', 'field=value; a comma means or, != means not')
     .option(...data)
+    .option(...mirror)
     .option('--limit <n>', 'most lines', '100')
     .option('--json', 'a JSON document for each')
     .action(async (filter: string[], { data: folder, ...options }: QueryFlags) =>
@@ -53,12 +63,18 @@ function addReading(log: Command, done: Done, out: Out): void {
     .description('records as they are written')
     .argument('[filter...]', 'as for query')
     .option(...data)
+    .option(...mirror)
     .option('--json', 'a JSON document for each')
-    .action(async (filter: string[], { data: folder, ...options }: { data: string; json?: true }) => {
-      const stop = new AbortController();
-      void signalled().then(() => stop.abort());
-      done(await logFollow(filter.join(' '), { folder, ...options, out, signal: stop.signal }));
-    });
+    .action(
+      async (
+        filter: string[],
+        { data: folder, ...options }: { data: string; mirror?: string; json?: true },
+      ) => {
+        const stop = new AbortController();
+        void signalled().then(() => stop.abort());
+        done(await logFollow(filter.join(' '), { folder, ...options, out, signal: stop.signal }));
+      },
+    );
   log
     .command('diff')
     .description('where two runs differ, call by call')
@@ -152,6 +168,6 @@ function addErasure(log: Command, done: Done, out: Out): void {
 
 type ExportBundleFlags = { data: string; bundle: string; content?: true };
 
-type QueryFlags = { data: string; limit: string; json?: true };
+type QueryFlags = { data: string; mirror?: string; limit: string; json?: true };
 
 type VerifyFlags = { data: string; key?: string; checkpoint?: string; policy?: string };

@@ -2,7 +2,7 @@ import { isJsonObject, type JsonValue, SallyportError, sha256 } from '../base/in
 import { type Filter, type Found, type LogRecord, parseFilter } from '../intent-log/index.ts';
 import { type ContentReader, openContentReader } from '../storage/index.ts';
 import type { ReadCommand } from './log.ts';
-import { openQueries } from './open-queries.ts';
+import { openQueries, requireFolder } from './open-queries.ts';
 import { asciiJson, printable } from './printable.ts';
 
 export type QueryCommand = ReadCommand & {
@@ -27,6 +27,7 @@ export async function logQuery(text: string, { out, json, limit, ...from }: Quer
   if (!Number.isInteger(most) || most < 1 || most > MOST) {
     throw new SallyportError('ERR_CONFIG_INVALID', `--limit must be a whole number from 1 to ${MOST}`);
   }
+  if (filter.value !== undefined || filter.digest !== undefined) requireFolder(from, 'value and digest');
   await using queries = await openQueries(from);
   using content = openContentReader(from.folder);
   const says = createSearch(filter, content);

@@ -6,6 +6,7 @@ import { connect } from './connect.ts';
 import { type ExportFlags, exportLog } from './export.ts';
 import { listKeys, removeKey, rotateKeys } from './keys.ts';
 import { addLog } from './log-command.ts';
+import { addMirror } from './mirror.ts';
 import { type ReplayFlags, replayRun } from './replay.ts';
 import { listRuns, revokeRun } from './runs.ts';
 import { serve } from './serve.ts';
@@ -68,6 +69,11 @@ function createProgram(done: (code: number) => void): Command {
     );
   addRuns(program.command('runs').description('see and stop live runs, over the admin plane'), done);
   addWitness(program, done);
+  addMirror(
+    program.command('mirror').description('keep verified copies of the logs of gateways on another host'),
+    done,
+    out,
+  );
   addExport(program, done);
   addStops(program, done);
   addKeys(

@@ -67,7 +67,7 @@ export interface MirrorStore extends AsyncDisposable {
    * or an alarm stands, and nothing was stored.
    */
   append(batch: Batch): Promise<Result<void, 'moved'>>;
-  /** Keeps a verified checkpoint of a tree that is stored. */
+  /** Keeps a verified checkpoint of a tree that is stored, and that it was seen now. */
   keepSeen(origin: string, size: number, note: string): Promise<Result<void, 'moved'>>;
   /** Durable when it resolves: from here on nothing of the origin is taken in, until it is released. */
   raise(origin: string, alarm: Alarm): Promise<void>;

@@ -119,6 +119,13 @@ export function parseMirrorConfig(value: unknown, source: string): MirrorConfig 
   throw new SallyportError('ERR_CONFIG_INVALID', `${source} is not valid:\n${z.prettifyError(parsed.error)}`);
 }
 
+/** Checks where a mirror's database is. Throws `ERR_CONFIG_INVALID`. */
+export function parseDatabaseConfig(value: unknown, source: string): DatabaseConfig {
+  const parsed = Database.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new SallyportError('ERR_CONFIG_INVALID', `${source} is not valid:\n${z.prettifyError(parsed.error)}`);
+}
+
 /** The JSON Schema of the configuration, for editors. */
 export function mirrorConfigSchema(): unknown {
   return z.toJSONSchema(Config, { io: 'input' });

@@ -4,6 +4,7 @@ export {
   type MirrorConfig,
   mirrorConfigSchema,
   type OriginConfig,
+  parseDatabaseConfig,
   parseMirrorConfig,
 } from './config.ts';
 export { type FollowedOrigins, followOrigins, type MirrorTeller } from './follow-origins.ts';

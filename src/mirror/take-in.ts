@@ -77,7 +77,7 @@ async function takeUpTo(
     if (!added.ok) return added;
     range = added.value.range;
   }
-  if (range.size === position.range.size && seenOf(position)?.size !== head.size) {
+  if (range.size === position.range.size) {
     const kept = await deps.store.keepSeen(deps.origin, range.size, note);
     if (!kept.ok) return failed('another mirror has written to the store');
   }

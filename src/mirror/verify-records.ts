@@ -7,6 +7,7 @@ import {
   createRecordsCheck,
   decodeRecord,
   headOf,
+  type LogRecord,
   leafHash,
   type MirroredRecord,
   type PastAsked,
@@ -57,12 +58,20 @@ export function verifyRecords(
     const header = scanHeader(head);
     if (header !== undefined) moveHead(heads, past, { header, idx, leaf });
     const decoded = decodeRecord(bytes);
+    if (decoded.ok && !hasTime(decoded.value)) return err(`record ${idx} has no time that can be`);
     if (decoded.ok) records.push({ bytes, leaf, record: decoded.value });
     else
       return err(check.finish().found[0]?.what ?? `record ${idx} cannot be read (${decoded.error.reason})`);
   }
   const [first] = check.finish().found;
   return first === undefined ? ok({ records, heads }) : err(first.what);
+}
+
+const YEAR_10000 = 253_402_300_800_000;
+
+function hasTime({ at }: LogRecord): boolean {
+  const time = Date.parse(at);
+  return time >= 0 && time < YEAR_10000;
 }
 
 function moveHead(

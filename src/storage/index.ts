@@ -32,4 +32,12 @@ export {
   type StopFile,
   type StoredRun,
 } from './embedded/index.ts';
+export {
+  type DatabaseAddress,
+  type MirrorAdmin,
+  type OriginStatus,
+  openMirrorAdmin,
+  openMirrorQueries,
+  openMirrorStore,
+} from './postgres/index.ts';
 export { openRedisState, type RedisState, type RedisStateOptions } from './redis/index.ts';

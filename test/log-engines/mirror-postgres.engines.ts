@@ -1,0 +1,109 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { takeIn } from '../../src/mirror/index.ts';
+import {
+  type DatabaseAddress,
+  openMirrorAdmin,
+  openMirrorQueries,
+  openMirrorStore,
+} from '../../src/storage/index.ts';
+import { logQueriesContract } from '../storage/contract/log-queries.ts';
+import { mirrorStoreContract } from '../storage/contract/mirror-store.ts';
+import { LogInMemory } from '../support/log-in-memory.ts';
+import { type PostgresServer, startPostgresServer } from '../support/postgres-server.ts';
+import { intent, newCall, newRun, outcome, runOpen } from '../support/records.ts';
+import { remoteOf } from '../support/remote-log-in-memory.ts';
+
+let server: PostgresServer;
+beforeAll(async () => {
+  server = await startPostgresServer();
+});
+afterAll(() => server[Symbol.asyncDispose]());
+
+let schemas = 0;
+function newAddress(): DatabaseAddress {
+  return {
+    host: '127.0.0.1',
+    port: server.port,
+    database: 'postgres',
+    user: 'postgres',
+    tls: false,
+    schema: `mirror_${schemas++}`,
+  };
+}
+
+async function mirrorInto(log: LogInMemory, origin: string, address: DatabaseAddress): Promise<void> {
+  await using store = await openMirrorStore(address);
+  const deps = { origin, keys: [log.key], remote: remoteOf(log), store, remembered: () => undefined };
+  log.sign();
+  expect(await takeIn(deps)).toMatchObject({ kind: 'current' });
+}
+
+mirrorStoreContract('PostgreSQL', () => openMirrorStore(newAddress()));
+
+logQueriesContract('PostgreSQL', async () => {
+  const address = newAddress();
+  const log = new LogInMemory();
+  await mirrorInto(log, 'agents.example.org/log', address);
+  const queries = openMirrorQueries(address);
+  return {
+    queries,
+    append: async (record) => log.append(record),
+    settle: () => mirrorInto(log, 'agents.example.org/log', address),
+    [Symbol.asyncDispose]: () => queries[Symbol.asyncDispose](),
+  };
+});
+
+describe('a mirror of two gateways', () => {
+  it('lists what a run did at both, and shows which log each thing is in', async () => {
+    const address = newAddress();
+    const [run, other] = [newRun(), newRun()];
+    const logs = ['td/log/one', 'td/log/two'].map((origin) => new LogInMemory(origin));
+    for (const [log, id] of [
+      [logs[0], run],
+      [logs[1], other],
+    ] as const) {
+      if (log === undefined) throw new Error('there are two');
+      log.append(runOpen(id, id === other ? { parent: run, root: run, depth: 1 } : {}));
+      const call = newCall();
+      log.append(outcome(id, call, log.append(intent(id, call))));
+    }
+    for (const log of logs) await mirrorInto(log, log.key.name, address);
+    await using queries = openMirrorQueries(address);
+    const tree = await queries.tree(other);
+    expect(tree?.root).toMatchObject({ origin: 'td/log/one', opened: { run } });
+    expect(tree?.root.steps.map(({ origin }) => origin).sort()).toEqual(['td/log/one', 'td/log/two']);
+    expect(await queries.runs(5)).toHaveLength(2);
+  });
+
+  it('says what stands against a log until somebody releases it, by name and with a reason', async () => {
+    const address = newAddress();
+    await using store = await openMirrorStore(address);
+    await using admin = openMirrorAdmin(address);
+    await store.raise('td/log', { kind: 'rollback', detail: 'cut', note: 'n' });
+    expect(await admin.origins()).toMatchObject([{ origin: 'td/log', size: 0, alarm: { kind: 'rollback' } }]);
+    expect(await admin.release('other/log', 'robin', 'x')).toBe(false);
+    expect(await admin.release('td/log', 'robin', 'restored from a backup')).toBe(true);
+    expect((await store.position('td/log')).alarm).toBeUndefined();
+    expect(await admin.release('td/log', 'robin', 'x')).toBe(false);
+    await store.raise('td/log', { kind: 'fork', detail: 'again', note: 'n' });
+    expect((await store.position('td/log')).alarm?.kind).toBe('fork');
+  });
+
+  it('answers a role that may only read, and refuses a store of another format', async () => {
+    const address = newAddress();
+    const log = new LogInMemory();
+    log.append(runOpen(newRun()));
+    await mirrorInto(log, 'agents.example.org/log', address);
+    const { default: pg } = await import('pg');
+    const client = new pg.Client({ connectionString: server.url });
+    await client.connect();
+    await client.query(`CREATE ROLE reader_${address.schema} LOGIN`);
+    await client.query(`GRANT USAGE ON SCHEMA ${address.schema} TO reader_${address.schema}`);
+    await client.query(`GRANT SELECT ON ALL TABLES IN SCHEMA ${address.schema} TO reader_${address.schema}`);
+    await using queries = openMirrorQueries({ ...address, user: `reader_${address.schema}` });
+    expect(await queries.runs(5)).toHaveLength(1);
+    await client.query(`UPDATE ${address.schema}.format SET version = 99`);
+    await client.end();
+    await expect(openMirrorStore(address)).rejects.toThrow('format 99');
+  });
+});

@@ -140,7 +140,7 @@ function disclose(
     about?: Commitment,
   ) => {
     if (record.run === undefined || about === undefined) return;
-    const found = content.find(record.run, record.call, part, about);
+    const found = content.find(record);
     if (found.state === 'kept') {
       const key = Buffer.from(found.commitKey).toString('base64url');
       parts.push({ call: record.call, part, key, text: found.text });

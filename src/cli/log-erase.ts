@@ -1,12 +1,6 @@
 import { parseRunId, type RunId, SallyportError, systemClock } from '../base/index.ts';
 import { adminUrlOf, type Config, EraseResult } from '../gateway/index.ts';
-import {
-  joinContent,
-  type LogWithContent,
-  openEmbeddedContent,
-  openEmbeddedLog,
-  openLogReader,
-} from '../storage/index.ts';
+import { type EmbeddedLog, openEmbeddedLog, openLogReader } from '../storage/index.ts';
 import { loadConfig } from './load-config.ts';
 import { originOf } from './open-gateway.ts';
 import { openSealingKey } from './open-sealing-key.ts';
@@ -96,7 +90,7 @@ async function atGatewayOrOffline(
   file: string,
   config: Config,
   { path, body }: Request,
-  offline: (log: LogWithContent) => Promise<EraseResult>,
+  offline: (log: EmbeddedLog) => Promise<EraseResult>,
 ): Promise<EraseResult> {
   if (await isAnswering(config)) return EraseResult.parse(await callAdmin(file, 'POST', path, body));
   await using log = await openOffline(config);
@@ -113,20 +107,14 @@ async function isAnswering(config: Config): Promise<boolean> {
 }
 
 /** Fails with `ERR_DATA_FOLDER` when a gateway holds the folder after all. */
-async function openOffline(config: Config): Promise<LogWithContent> {
-  const now = systemClock;
-  const log = await openEmbeddedLog({
+async function openOffline(config: Config): Promise<EmbeddedLog> {
+  return openEmbeddedLog({
     folder: config.data,
     origin: originOf(config),
-    now,
+    now: systemClock,
     queueLimit: config.limits.queuedRecords,
     checkpointEveryMs: 1000,
     sealingKey: await openSealingKey(config),
+    content: config.content,
   });
-  try {
-    return await joinContent(log, await openEmbeddedContent({ folder: config.data, ...config.content, now }));
-  } catch (error) {
-    await log[Symbol.asyncDispose]();
-    throw error;
-  }
 }

@@ -85,10 +85,7 @@ function createSearch({ value, digest }: Filter, content: ContentReader) {
     matches({ record, outcome }: Found): boolean {
       if (value === undefined && digest === undefined) return true;
       if ((record.type !== 'intent' && record.type !== 'refusal') || record.run === undefined) return false;
-      const parts = [
-        content.find(record.run, record.call, 'args', record.subject?.args),
-        content.find(record.run, record.call, 'result', outcome?.result),
-      ];
+      const parts = [record, ...(outcome === undefined ? [] : [outcome])].map((each) => content.find(each));
       opened += 2;
       return parts.some((part) => part.state === 'kept' && holds(part.text));
     },

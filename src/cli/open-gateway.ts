@@ -7,9 +7,7 @@ import {
   createEmbeddedRuns,
   createEmbeddedSingleUse,
   type EmbeddedLog,
-  joinContent,
   type LogState,
-  openEmbeddedContent,
   openEmbeddedKillSwitches,
   openEmbeddedLog,
   openRedisState,
@@ -60,6 +58,7 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
         minFreeBytes: config.log.minFreeMegabytes * MEGABYTE,
       },
       ...(copy === undefined ? {} : { copy }),
+      content: config.content,
     }),
   );
   if (embedded.aligned !== undefined) log.info(embedded.aligned, 'both copies of the log are the same');
@@ -69,8 +68,6 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
       'calls that were open when the gateway died have an unknown outcome',
     );
   }
-  const content = opening.use(await openEmbeddedContent({ folder: config.data, ...config.content, now }));
-  const joined = await joinContent(embedded, content);
   const state = await embedded.state();
   const { keys, sealer, shared } = await openKeys(config, { sealingKey, log });
   const stores =
@@ -81,10 +78,10 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
     await createGateway(config, {
       ...stores,
       publishedLog: opening.use(publishEmbeddedLog(config.data)),
-      logHealth: () => joined.health(),
-      intentLog: tap === undefined ? joined : tap(joined),
-      erase: (runs, by, reason) => joined.erase(runs, by, reason),
-      prune: (before, by, reason) => joined.prune(before, by, reason),
+      logHealth: () => embedded.health(),
+      intentLog: tap === undefined ? embedded : tap(embedded),
+      erase: (runs, by, reason) => embedded.erase(runs, by, reason),
+      prune: (before, by, reason) => embedded.prune(before, by, reason),
       keys,
       keysAreSettled: () => shared?.isSettled() ?? true,
       sealer,
@@ -101,7 +98,7 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
     publicUrl: gateway.publicUrl,
     adminUrl: gateway.adminUrl,
     issueJoinToken: gateway.issueJoinToken,
-    failed: joined.failed,
+    failed: embedded.failed,
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }

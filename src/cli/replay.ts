@@ -118,7 +118,7 @@ function recordingOf(run: string, data: string): RecordedRun[] {
   if (id === undefined) return [];
   using reader = openLogReader(data);
   using content = openContentReader(data);
-  const all = readRecording(reader.tree(id), (...part) => content.find(...part));
+  const all = readRecording(reader.tree(id), (record) => content.find(record));
   const within = new Set([id]);
   return all.filter((each) => {
     if (each.parent !== undefined && within.has(each.parent)) within.add(each.run);

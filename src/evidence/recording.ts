@@ -1,5 +1,5 @@
 import type { CallId, JsonObject, JsonValue, RunId } from '../base/index.ts';
-import type { Commitment, LogRecord, Part, RefusalRecord } from '../intent-log/index.ts';
+import type { LogRecord, RefusalRecord } from '../intent-log/index.ts';
 
 /** What the agent got back, or why nobody can say. */
 export type RecordedAnswer =
@@ -34,12 +34,9 @@ export type RecordedRun = {
   readonly calls: readonly RecordedCall[];
 };
 
-/** Finds what is kept of a part of a call: the text, or why there is none. */
+/** Finds what is kept of what a record says: the text, or why there is none. */
 export type FindContent = (
-  run: RunId,
-  call: CallId,
-  part: Part,
-  commitment: Commitment | undefined,
+  record: LogRecord,
 ) =>
   | { readonly state: 'kept'; readonly text: string; readonly isRedacted: boolean }
   | { readonly state: Lost };
@@ -68,7 +65,7 @@ export function readRecording(records: readonly LogRecord[], find: FindContent):
       const calls = record.run === undefined ? undefined : runs.get(record.run)?.calls;
       if (calls === undefined || record.run === undefined || record.subject === undefined) continue;
       if (record.subject.method === 'GET' || record.subject.method === 'DELETE') continue;
-      const args = find(record.run, record.call, 'args', record.subject.args);
+      const args = find(record);
       const { upstream, method, tool } = record.subject;
       const draft: Draft = {
         number: calls.length + 1,
@@ -88,7 +85,7 @@ export function readRecording(records: readonly LogRecord[], find: FindContent):
       if (draft === undefined) continue;
       draft.ended = record.idx;
       if (draft.answer.kind === 'none') continue;
-      const found = find(record.run, record.call, 'result', record.result);
+      const found = find(record);
       if (found.state !== 'kept') draft.answer = { kind: 'lost', why: lost(record.status, found.state) };
       else if (found.isRedacted) draft.answer = { kind: 'lost', why: 'only a redacted form of it was kept' };
       else

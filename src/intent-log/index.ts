@@ -27,13 +27,15 @@ export {
   verifyCheckpoint,
 } from './checkpoint.ts';
 export {
+  type ContentKey,
   commit,
+  commitKey,
+  contentKey,
   createDataKey,
   type DataKey,
   openDataKey,
   openSealed,
   type Part,
-  partKey,
   type Redacted,
   type Redaction,
   redactSecrets,

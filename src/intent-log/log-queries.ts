@@ -6,7 +6,7 @@ import type { LogRecord, OutcomeRecord } from './record.ts';
 /** A record that a query found, with its outcome when it is an intent that has one. */
 export type Found = {
   readonly record: LogRecord;
-  readonly outcome?: OutcomeRecord;
+  readonly outcome?: LogRecord & OutcomeRecord;
   /** The log it is in, where there are several. */
   readonly origin?: string;
 };

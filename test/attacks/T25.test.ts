@@ -71,7 +71,7 @@ describe('T25: a message that is changed after the decision', () => {
     expect(JSON.stringify(details)).toContain(digest(received));
     if (intent?.type !== 'intent') throw new Error('no intent');
     using content = openContentReader(lab.data);
-    const kept = content.find(intent.run, intent.call, 'args', intent.subject.args);
+    const kept = content.find(intent);
     expect(kept.state).toBe('kept'); // so the record commits to just this text
     expect(
       createHash('sha256')

@@ -10,6 +10,7 @@ import { auditFolder, openLog } from '../support/embedded-log.ts';
 import {
   type LogWriter,
   type LogWriterOptions,
+  lostContent,
   startLogWriter,
   storedLeaves,
 } from '../support/log-writers.ts';
@@ -22,8 +23,12 @@ const KILLS = 210;
 const LANES = 3;
 const FAULTS = 12;
 const GRACE_MS = 60_000;
+/** Records of a round whose content is looked at. */
+const NEWEST = 2000;
+/** Calls that say something, of up to so many characters. */
+const CONTENT = 'content=6000';
 
-type Tally = { rounds: number; acknowledged: number; lost: number; stopped: number };
+type Tally = { rounds: number; acknowledged: number; contents: number; lost: number; stopped: number };
 const tallies = new Map<string, Tally>();
 
 beforeAll(() => {
@@ -37,10 +42,11 @@ afterAll(() => {
 });
 
 function table(): string {
-  const rows = [...tallies].map(([name, { rounds, acknowledged, lost, stopped }]) =>
-    [name, rounds, acknowledged, lost, stopped].join(' | '),
+  const rows = [...tallies].map(([name, { rounds, acknowledged, contents, lost, stopped }]) =>
+    [name, rounds, acknowledged, contents, lost, stopped].join(' | '),
   );
-  return ['ordeal | rounds | acknowledged records | lost | stopped by itself', ...rows].join('\n');
+  const head = 'ordeal | rounds | acknowledged records | of them with content | lost | stopped by itself';
+  return [head, ...rows].join('\n');
 }
 
 /** A log folder with everything that its writers were told is durable. */
@@ -50,7 +56,7 @@ class Ordeal {
   readonly #tally: Tally;
 
   constructor(name: string) {
-    this.#tally = tallies.get(name) ?? { rounds: 0, acknowledged: 0, lost: 0, stopped: 0 };
+    this.#tally = tallies.get(name) ?? { rounds: 0, acknowledged: 0, contents: 0, lost: 0, stopped: 0 };
     tallies.set(name, this.#tally);
   }
 
@@ -72,6 +78,7 @@ class Ordeal {
       this.promised.set(idx, leaf);
     }
     this.#compare(acknowledged);
+    this.#compareContent(writer, [...acknowledged.keys()]);
   }
 
   /** All that was ever promised is there, the next start puts things right, and the audit says so. */
@@ -88,6 +95,16 @@ class Ordeal {
     const lost = [...promised].filter(([idx, leaf]) => found.get(idx) !== leaf);
     this.#tally.lost += lost.length;
     expect(lost, 'acknowledged, and not there').toEqual([]);
+  }
+
+  /** What the newest of these say; older ones were newest once. */
+  #compareContent({ keepsContent }: LogWriter, places: readonly number[]): void {
+    if (!keepsContent || places.length === 0) return;
+    const newest = places.toSorted((one, other) => other - one).slice(0, NEWEST);
+    const lost = lostContent(this.folder, newest);
+    this.#tally.contents += newest.length;
+    this.#tally.lost += lost.length;
+    expect(lost, 'acknowledged, and what it says is not there').toEqual([]);
   }
 }
 
@@ -108,7 +125,8 @@ const onWal = ({ folder }: Ordeal): string[] => ['-P', join(folder, 'log.db-wal'
 
 async function killAtRandom(ordeal: Ordeal, kills: number, { below, pick }: Seeded): Promise<void> {
   for (let kill = 0; kill < kills; kill++) {
-    const writer = ordeal.start({ callers: pick([1, 4, 16, 64]) });
+    const settings = pick([[], [CONTENT]]);
+    const writer = ordeal.start({ callers: pick([1, 4, 16, 64]), settings });
     if (below(8) > 0) await writer.opened; // else also while it starts, recovers and signs
     await sleep(below(8) === 0 ? below(400) : below(60));
     writer.signal('SIGKILL');
@@ -156,7 +174,7 @@ it('loses nothing when a batch is torn that was written and not yet synced', asy
   let torn = 0;
   for (let round = 0; round < FAULTS; round++) {
     const strace = [...onWal(ordeal), ...inject(SYNC, `signal=KILL:when=${5 + random.below(120)}`)];
-    const writer = ordeal.start({ strace, callers: 64 });
+    const writer = ordeal.start({ strace, callers: 64, settings: round % 2 === 0 ? [] : [CONTENT] });
     await writer.ended;
     if (tearLastTransaction(join(ordeal.folder, 'log.db-wal'), random)) torn++;
     await ordeal.settle(writer);
@@ -170,8 +188,39 @@ it('loses nothing when it is killed between the writes of one batch', async () =
   const ordeal = new Ordeal('killed within a batch');
   for (let round = 0; round < FAULTS; round++) {
     const strace = [...onWal(ordeal), ...inject('pwrite64', `signal=KILL:when=${5 + below(400)}`)];
-    await ordeal.settle(ordeal.start({ strace, callers: 64 }));
+    const settings = round % 2 === 0 ? [] : [CONTENT];
+    await ordeal.settle(ordeal.start({ strace, callers: 64, settings }));
   }
+  await ordeal.finish();
+});
+
+it('loses nothing, of records and of what they say, when its thread is ended', async () => {
+  const { below } = seeded(SEED);
+  const ordeal = new Ordeal('thread ended');
+  for (let round = 0; round < FAULTS; round++) {
+    const writer = ordeal.start({ callers: 16, settings: [CONTENT, `terminate=${200 + below(1500)}`] });
+    await ordeal.settle(writer);
+    if (await writer.opened)
+      expect(writer.lines().at(-1)).toMatch(/^failed .*the log worker ended with code 1$/);
+  }
+  await ordeal.finish();
+});
+
+it.each(['EIO', 'ENOSPC'])('stops at the first %s where the keys of content lie', async (error) => {
+  const { below } = seeded(SEED);
+  const ordeal = new Ordeal(`${error} in the keys of content`);
+  let stopped = 0;
+  for (let fault = 0; fault < FAULTS; fault++) {
+    const calls = fault % 2 === 0 ? SYNC : 'pwrite64';
+    const keys = ['-P', join(ordeal.folder, 'content-keys.db-wal')];
+    const strace = [...keys, ...inject(calls, `error=${error}:when=${3 + below(30)}`)];
+    const writer = ordeal.start({ strace, settings: [CONTENT] });
+    await ordeal.settle(writer);
+    if (!(await writer.opened)) continue;
+    expect(await writer.ended).toEqual({ code: 3, signal: null });
+    stopped++;
+  }
+  expect(stopped).toBeGreaterThan(FAULTS / 2);
   await ordeal.finish();
 });
 

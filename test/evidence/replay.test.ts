@@ -136,7 +136,7 @@ async function recorded(): Promise<RecordedRun[]> {
   }
   using reader = openLogReader(folder);
   using content = openContentReader(folder);
-  return readRecording(reader.tree(run), (...part) => content.find(...part));
+  return readRecording(reader.tree(run), (record) => content.find(record));
 }
 
 const message = (id: number, name: string, args: JsonObject) => ({

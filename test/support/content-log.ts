@@ -1,27 +1,20 @@
 import type { CallId, RunId } from '../../src/base/index.ts';
-import {
-  type EmbeddedContentOptions,
-  joinContent,
-  type LogWithContent,
-  openEmbeddedContent,
-} from '../../src/storage/index.ts';
+import type { ContentOptions, EmbeddedLog, EmbeddedLogOptions } from '../../src/storage/index.ts';
 import { openLog } from './embedded-log.ts';
-import { intent, NOON, outcome } from './records.ts';
+import { intent, outcome } from './records.ts';
 
 /** A log that commits to what is said and keeps it. */
-export async function openContentLog(
+export function openContentLog(
   folder: string,
-  over: Partial<EmbeddedContentOptions> = {},
-): Promise<LogWithContent> {
-  const log = await openLog(folder);
-  const now = () => NOON;
-  const content = await openEmbeddedContent({ folder, keep: 'encrypted', maxBytes: 100_000, now, ...over });
-  return joinContent(log, content);
+  over: Partial<ContentOptions & EmbeddedLogOptions> = {},
+): Promise<EmbeddedLog> {
+  const { keep = 'encrypted', maxBytes = 100_000, ...options } = over;
+  return openLog(folder, { ...options, content: { keep, maxBytes } });
 }
 
 /** Appends one call that said something and was answered. */
 export async function appendCall(
-  log: LogWithContent,
+  log: EmbeddedLog,
   run: RunId,
   call: CallId,
   said: { readonly args: string; readonly result: string; readonly tool?: string },

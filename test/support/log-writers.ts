@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { leafHash } from '../../src/intent-log/index.ts';
-import { openLogReader } from '../../src/storage/index.ts';
+import { openContentReader, openLogReader } from '../../src/storage/index.ts';
 
 const script = join(import.meta.dirname, 'log-writer-process.ts');
 
@@ -26,6 +26,8 @@ export type LogWriter = {
   readonly lines: () => string[];
   /** Leaf hashes by index, as the process was told that they are durable. */
   readonly acknowledged: () => Map<number, string>;
+  /** Does it keep what its records say? */
+  readonly keepsContent: boolean;
   readonly signal: (name: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT') => void;
 };
 
@@ -67,6 +69,7 @@ export function startLogWriter(folder: string, options: LogWriterOptions = {}): 
       for (let i = 0; i < receipts.length; i += 3) found.set(Number(receipts[i + 1]), receipts[i + 2] ?? '');
       return found;
     },
+    keepsContent: settings.some((setting) => setting.startsWith('content=')),
     signal(name) {
       const said = lines().find((line) => line.startsWith('pid '));
       try {
@@ -87,4 +90,16 @@ async function endOf(child: ChildProcess): Promise<{ code: number | null; signal
 export function storedLeaves(folder: string, from = 0): Map<number, string> {
   using reader = openLogReader(folder);
   return new Map([...reader.records(from)].map(({ idx, bytes }) => [idx, leafHash(bytes)]));
+}
+
+/** Which of some records say that something is kept of them, and it is not there as they say. */
+export function lostContent(folder: string, places: Iterable<number>): number[] {
+  using reader = openLogReader(folder);
+  using content = openContentReader(folder);
+  return [...places].filter((idx) => {
+    const record = reader.recordAt(idx);
+    if (record === undefined) return true;
+    const { state } = content.find(record);
+    return state !== 'kept' && state !== 'not-kept';
+  });
 }

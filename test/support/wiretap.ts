@@ -41,7 +41,7 @@ export async function startWiretap(
     if (subject.upstream !== upstream || subject.method !== method)
       wrong.push(`${method} at ${upstream}, and the log says ${subject.method} at ${subject.upstream}`);
     using content = openContentReader(folder);
-    const kept = content.find(intent.run, intent.call, 'args', subject.args);
+    const kept = content.find(intent);
     if (kept.state !== 'kept' || kept.text !== canonicalJson(askedFor(message as never)))
       wrong.push(`${method} with other arguments than the log says`);
     if (!run.endsWith(intent.run)) wrong.push(`${method} in the name of another run`);

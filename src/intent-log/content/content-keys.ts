@@ -16,6 +16,9 @@ export type Part = 'args' | 'result';
 /** The data key of a run: everything that is kept of the run hangs on it, and is gone with it. */
 export type DataKey = KeyObject;
 
+/** What the content of a run is sealed with; comes from its data key. */
+export type ContentKey = KeyObject;
+
 const KEY_BYTES = 32;
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
@@ -31,34 +34,60 @@ export function openDataKey(bytes: Uint8Array): DataKey {
 }
 
 /**
- * The key for one use of one part of one call: HKDF-Expand with SHA-256 (RFC 5869 §2.3), the data key being
- * uniformly random. Handing out the `commit` key of a part lets others check that part and says nothing of others.
+ * The key that commits to one part of one call: HKDF-Expand with SHA-256 (RFC 5869 §2.3), the data key being
+ * uniformly random. Handing it out lets others check that part and says nothing of others.
  */
-export function partKey(key: DataKey, use: 'commit' | 'seal', call: CallId, part: Part): Buffer {
-  return createHmac('sha256', key).update(`sallyport content ${use} ${call} ${part}\u0001`).digest();
+export function commitKey(key: DataKey, call: CallId, part: Part): Buffer {
+  return expand(key, `commit ${call} ${part}`);
 }
+
+/** One for the whole run: each part is sealed with a random IV, and no run has 2³² of them. */
+export function contentKey(key: DataKey): ContentKey {
+  return createSecretKey(expand(key, 'seal'));
+}
+
+/** One block of HKDF-Expand. */
+function expand(key: DataKey, use: string): Buffer {
+  return createHmac('sha256', key).update(`sallyport content ${use}\u0001`).digest();
+}
+
+const outer = Buffer.alloc(BLOCK_BYTES + KEY_BYTES);
 
 /**
  * HMAC-SHA256 (RFC 2104) of a text, base64url. By one-shot hashes: a fresh key for each text makes `createHmac`
  * four times as slow.
  */
 export function commit(key: Uint8Array, text: string): string {
-  const inner = Buffer.allocUnsafe(BLOCK_BYTES + Buffer.byteLength(text));
-  const outer = Buffer.allocUnsafe(BLOCK_BYTES + KEY_BYTES);
+  const length = Buffer.byteLength(text);
+  const inner = Buffer.allocUnsafe(BLOCK_BYTES + length);
   for (let i = 0; i < BLOCK_BYTES; i++) {
     const byte = key[i] ?? 0;
     inner[i] = byte ^ 0x36;
     outer[i] = byte ^ 0x5c;
   }
-  inner.write(text, BLOCK_BYTES, 'utf8');
-  outer.set(hash('sha256', inner, 'buffer'), BLOCK_BYTES);
+  inner.write(text, BLOCK_BYTES, length, 'utf8');
+  outer.write(hash('sha256', inner, 'binary'), BLOCK_BYTES, KEY_BYTES, 'latin1'); // faster than by a Buffer
   return hash('sha256', outer, 'base64url');
 }
 
-/** AES-256-GCM under a key used for this part alone; bound to run, call and part. IV, tag, ciphertext. */
-export function sealPart(key: DataKey, run: RunId, call: CallId, part: Part, text: string): Buffer {
-  const iv = randomFillSync(Buffer.allocUnsafe(IV_BYTES));
-  const cipher = createCipheriv('aes-256-gcm', partKey(key, 'seal', call, part), iv);
+const ivs = Buffer.alloc(IV_BYTES * 1024);
+let nextIv = ivs.length;
+
+/** Random, and drawn many at a time: asking for twelve bytes costs as much as encrypting a kilobyte. */
+function freshIv(): Buffer {
+  if (nextIv >= ivs.length) {
+    randomFillSync(ivs);
+    nextIv = 0;
+  }
+  const iv = ivs.subarray(nextIv, nextIv + IV_BYTES);
+  nextIv += IV_BYTES;
+  return iv;
+}
+
+/** AES-256-GCM, bound to run, call and part. IV, tag, ciphertext. */
+export function sealPart(key: ContentKey, run: RunId, call: CallId, part: Part, text: string): Buffer {
+  const iv = freshIv();
+  const cipher = createCipheriv('aes-256-gcm', key, iv);
   cipher.setAAD(Buffer.from(`${run} ${call} ${part}`));
   const body = cipher.update(text, 'utf8');
   cipher.final();
@@ -67,7 +96,7 @@ export function sealPart(key: DataKey, run: RunId, call: CallId, part: Part, tex
 
 /** Undefined when it is not what was sealed for this run, call and part under this key. */
 export function openSealed(
-  key: DataKey,
+  key: ContentKey,
   run: RunId,
   call: CallId,
   part: Part,
@@ -76,7 +105,7 @@ export function openSealed(
   if (sealed.length < IV_BYTES + TAG_BYTES) return undefined;
   try {
     const iv = sealed.subarray(0, IV_BYTES);
-    const decipher = createDecipheriv('aes-256-gcm', partKey(key, 'seal', call, part), iv);
+    const decipher = createDecipheriv('aes-256-gcm', key, iv);
     decipher.setAAD(Buffer.from(`${run} ${call} ${part}`));
     decipher.setAuthTag(sealed.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
     const text = decipher.update(sealed.subarray(IV_BYTES + TAG_BYTES));

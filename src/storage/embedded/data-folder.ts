@@ -7,12 +7,10 @@ import { isSqliteError, SQLITE_BUSY } from './sqlite.ts';
 /** Where things lie in a data folder. */
 export type DataFolder = {
   readonly path: string;
-  /** Records and checkpoints: the log itself. */
+  /** Records, checkpoints and what is kept of arguments and results, sealed: the log itself. */
   readonly log: string;
   /** Derived from the log; may be deleted while no gateway runs. */
   readonly index: string;
-  /** Sealed arguments and results. May be deleted, and then is missing. */
-  readonly content: string;
   /** The wrapped data keys of runs; without them content stays shut. */
   readonly contentKeys: string;
   /** The newest checkpoint as a file, to be copied to where the gateway's host cannot write. */
@@ -29,7 +27,6 @@ export function dataFolderAt(path: string): DataFolder {
     path,
     log: join(path, 'log.db'),
     index: join(path, 'index.db'),
-    content: join(path, 'content.db'),
     contentKeys: join(path, 'content-keys.db'),
     checkpoint: join(path, 'checkpoint'),
     cosigned: join(path, 'checkpoint.cosigned'),

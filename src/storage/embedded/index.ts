@@ -1,13 +1,10 @@
 export { auditDataFolder } from './audit-folder.ts';
 export {
+  type ContentOptions,
   type ContentReader,
-  type EmbeddedContentOptions,
   type FoundContent,
-  joinContent,
   type KeepContent,
-  type LogWithContent,
   openContentReader,
-  openEmbeddedContent,
 } from './content/index.ts';
 export type { AgentUse, LoggedRun, LogState, OpenIntentRow } from './index-queries.ts';
 export { type EmbeddedLog, type EmbeddedLogOptions, openEmbeddedLog } from './intent-log-embedded.ts';

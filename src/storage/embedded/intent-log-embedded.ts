@@ -1,6 +1,12 @@
-import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
-import { type AgentName, type CallId, type Clock, SallyportError, startThread } from '../../base/index.ts';
+import {
+  type AgentName,
+  type CallId,
+  type Clock,
+  type RunId,
+  SallyportError,
+  startThread,
+} from '../../base/index.ts';
 import type { KeyThumbprint, SealingKey } from '../../identity/index.ts';
 import {
   type IntentLog,
@@ -9,19 +15,19 @@ import {
   type NewRecord,
   type Receipt,
 } from '../../intent-log/index.ts';
+import { AppendPace } from './append-pace.ts';
+import { AppendQueue, unavailable } from './append-queue.ts';
+import { Commitments, type ContentOptions, type DoneErasure, liveSince } from './content/index.ts';
 import type { RoomSettings } from './disk-room.ts';
 import type { LogState } from './index-queries.ts';
-import { Outage, outcomeOfUnheard, type Waiting, waitingFor } from './outage.ts';
-import {
-  type Answer,
-  type AnswerTo,
-  type CopySettings,
-  type FromWorker,
-  type Growth,
-  LEAF_LENGTH,
-  type Question,
-  type ToWorker,
-  type WorkerSettings,
+import { firstMessage, LogThread } from './log-thread.ts';
+import type {
+  AnswerTo,
+  CopySettings,
+  FromWorker,
+  Growth,
+  Question,
+  WorkerSettings,
 } from './worker-messages.ts';
 
 export type EmbeddedLogOptions = {
@@ -46,6 +52,8 @@ export type EmbeddedLogOptions = {
   readonly sealingKey?: SealingKey | undefined;
   /** A second copy on another host: a record is acknowledged when both hold it. */
   readonly copy?: CopySettings;
+  /** What to keep of what records say. Without it a record must be committed to what it says before it comes here. */
+  readonly content?: ContentOptions;
 };
 
 /** The intent log of a single gateway process, in its data folder. */
@@ -66,6 +74,13 @@ export interface EmbeddedLog extends IntentLog {
   keyWasUsed(agent: AgentName, key: KeyThumbprint): Promise<boolean>;
   /** Signs what is written and proves that the log has only grown since a size; undefined when it is smaller. */
   growth(since: number): Promise<Growth | undefined>;
+  /**
+   * Destroys what is kept of runs and says so in the log. Resolves when both is durable; gives how many arguments
+   * and results there were. The runs must be over.
+   */
+  erase(runs: readonly RunId[], by: string, reason: string): Promise<number>;
+  /** The same for all runs that are over and of which nothing was kept since a time, in milliseconds. */
+  prune(before: number, by: string, reason: string): Promise<{ runs: number; parts: number }>;
   /** Keeps verified cosignature lines with the checkpoint of a size; false when there is no such checkpoint. */
   keepCosignatures(size: number, lines: string): Promise<boolean>;
 }
@@ -74,17 +89,9 @@ const APPEND_TIMEOUT = 2000;
 const EPOCH = 60_000;
 const NO_ROOM: RoomSettings = { reserveBytes: 0, minFreeBytes: 0 };
 const SLOW_APPEND = 1000;
-/** More slow batches than quick ones by so many make the log degraded, until as many quick ones came. */
-const SLOW_BATCHES = 5;
 const CLOSE_TIMEOUT = 10_000;
-const MAX_BATCH = 1024;
-/** For records of the log's own: nobody waits for them. */
-const UNASKED = { resolve: () => {}, reject: () => {} };
-
-type Asked = {
-  readonly resolve: (value: Answer) => void;
-  readonly reject: (error: Error) => void;
-};
+/** Runs named by one record, so that it stays below the longest record. */
+const RUNS_PER_RECORD = 1000;
 
 /**
  * Opens the log, verifies its end and recovers from a crash; then it may be appended to. Throws
@@ -111,26 +118,19 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
     sealingKey,
     copy,
     now: now(),
+    ...(options.content === undefined ? {} : { liveSince: liveSince(now()) }),
   };
   const worker = startThread('log-worker', import.meta.url, settings);
   const opened = await firstMessage(worker);
-  if (opened.op === 'opened') return new WorkerLog(worker, opened, options);
-  await worker.terminate();
-  const message = opened.op === 'refused' ? opened.message : 'the log worker did not start';
-  const code = opened.op === 'refused' ? opened.code : undefined;
-  throw new SallyportError(code ?? 'ERR_LOG_UNAVAILABLE', message);
-}
-
-/** Resolves with the worker's first word; rejects when it ends without one. */
-async function firstMessage(worker: Worker): Promise<FromWorker> {
-  const gone = new AbortController();
-  worker.once('exit', () => gone.abort());
-  try {
-    const [message] = await once(worker, 'message', { signal: gone.signal });
-    return message as FromWorker;
-  } catch (error) {
-    throw gone.signal.aborted ? unavailable('its worker thread ended at once') : error;
+  if (opened.op !== 'opened') {
+    await worker.terminate();
+    const message = opened.op === 'refused' ? opened.message : 'the log worker did not start';
+    const code = opened.op === 'refused' ? opened.code : undefined;
+    throw new SallyportError(code ?? 'ERR_LOG_UNAVAILABLE', message);
   }
+  const log = new WorkerLog(worker, opened, options);
+  for (const erasure of opened.content?.untold ?? []) await log.tell(erasure);
+  return log;
 }
 
 class WorkerLog implements EmbeddedLog {
@@ -138,29 +138,20 @@ class WorkerLog implements EmbeddedLog {
   readonly recovered: readonly CallId[];
   readonly aligned: EmbeddedLog['aligned'];
   readonly failed: Promise<Error>;
-  readonly #worker: Worker;
+  readonly #thread: LogThread;
   readonly #now: Clock;
-  readonly #queueLimit: number;
+  readonly #queue: AppendQueue;
+  readonly #commitments: Commitments | undefined;
   readonly #timeout: number;
-  readonly #asked = new Map<number, Asked>();
-  readonly #exited: Promise<void>;
+  readonly #pace: AppendPace;
   #fail: (error: Error) => void = () => {};
-  #queue: Waiting[] = [];
-  #inFlight: readonly Waiting[] = [];
   #sending: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #sentAt = 0;
   #closed: SallyportError | undefined;
   #idle: (() => void) | undefined;
-  #questions = 0;
-  readonly #slowMs: number;
-  #sentAt = 0;
-  #slow = 0;
-  #isSlow = false;
   #isLow = false;
-  #dropped = 0;
-  #why: 'queue_full' | 'copy_away' = 'queue_full';
   readonly #copyTimeout: number;
-  readonly #outage = new Outage();
 
   constructor(worker: Worker, opened: FromWorker & { op: 'opened' }, options: EmbeddedLogOptions) {
     this.verifierKey = opened.verifierKey;
@@ -170,73 +161,42 @@ class WorkerLog implements EmbeddedLog {
     this.failed = new Promise((resolve) => {
       this.#fail = resolve;
     });
-    this.#worker = worker;
     this.#now = options.now;
-    this.#queueLimit = options.queueLimit;
+    this.#queue = new AppendQueue(options.queueLimit);
     this.#timeout = options.appendTimeoutMs ?? APPEND_TIMEOUT;
-    this.#slowMs = options.slowAppendMs ?? SLOW_APPEND;
-    worker.on('message', (message: FromWorker) => this.#receive(message));
-    worker.on('error', (error) => this.#closeFailed(error.message));
-    this.#exited = new Promise((resolve) => {
-      worker.on('exit', (code) => {
-        this.#closeFailed(`the log worker ended with code ${code}`);
-        resolve();
-      });
-    });
+    this.#pace = new AppendPace(options.slowAppendMs ?? SLOW_APPEND);
+    if (opened.content !== undefined && options.content !== undefined)
+      this.#commitments = new Commitments(opened.content, options.content, options.now);
+    this.#thread = new LogThread(
+      worker,
+      (message) => this.#receive(message),
+      (reason) => this.#closeFailed(reason),
+    );
   }
 
-  append(record: NewRecord): Promise<Receipt> {
-    if (this.#closed !== undefined) return Promise.reject(this.#closed);
-    const known = this.#outage.answerTo(record);
+  /** In one turn of the event loop up to the queue: nothing may come between a commitment and its record. */
+  async append(record: NewRecord): Promise<Receipt> {
+    if (this.#closed !== undefined) throw this.#closed;
+    const known = this.#queue.answerTo(record);
     if (known !== undefined) return known;
-    if (this.#outage.why !== undefined) {
-      return new Promise((resolve, reject) => this.#hold(waitingFor(record, { resolve, reject })));
-    }
-    if (this.#queue.length + this.#inFlight.length >= roomFor(record, this.#queueLimit)) {
-      this.#drop('queue_full');
-      return Promise.reject(unavailable('the queue is full; the disk does not keep up'));
-    }
-    return new Promise((resolve, reject) => {
-      this.#queue.push(waitingFor(record, { resolve, reject }));
-      this.#sendSoon();
-    });
+    const { committed, said } = this.#commitments?.settle(record) ?? { committed: record };
+    const receipt = this.#queue.push(committed, said);
+    this.#sendSoon();
+    return receipt;
   }
 
   noteDropped(): void {
     if (this.#closed !== undefined) return;
-    this.#drop('queue_full');
-    this.#sendSoon();
-  }
-
-  #drop(why: 'queue_full' | 'copy_away'): void {
-    this.#dropped++;
-    this.#why = why;
-  }
-
-  #hold(waiting: Waiting): void {
-    if (this.#outage.keeps(waiting)) this.#queue.push(waiting);
-    else this.#drop('copy_away');
-  }
-
-  /** The second copy did not have the batch in time, or is known to be out of reach. */
-  #suspend(reason: string): void {
-    if (this.#outage.why !== undefined || this.#closed !== undefined) return;
-    this.#outage.begin(reason);
-    for (const waiting of this.#inFlight) this.#outage.turnAway(waiting); // on this disk already
-    for (const waiting of this.#queue.splice(0)) this.#hold(waiting);
-    this.#idle?.();
-  }
-
-  #resume(): void {
-    this.#outage.end();
+    this.#queue.drop('queue_full');
     this.#sendSoon();
   }
 
   health(): LogHealth {
     if (this.#closed !== undefined) return { state: 'closed', reason: this.#closed.message };
-    if (this.#outage.why !== undefined) return { state: 'waiting', reason: this.#outage.why.message };
+    const { outage } = this.#queue;
+    if (outage !== undefined) return { state: 'waiting', reason: outage.message };
     if (this.#isLow) return { state: 'degraded', reason: 'the disk of the data folder is nearly full' };
-    if (this.#isSlow) return { state: 'degraded', reason: 'the disk of the data folder is slow' };
+    if (this.#pace.isSlow) return { state: 'degraded', reason: 'the disk of the data folder is slow' };
     return { state: 'open' };
   }
 
@@ -256,22 +216,41 @@ class WorkerLog implements EmbeddedLog {
     return this.#ask({ kind: 'keepCosignatures', size, lines });
   }
 
+  async erase(runs: readonly RunId[], by: string, reason: string): Promise<number> {
+    this.#commitments?.erase(runs);
+    const done = await this.#ask({ kind: 'erase', runs, by, reason });
+    await this.tell(done);
+    return done.parts;
+  }
+
+  async prune(before: number, by: string, reason: string): Promise<{ runs: number; parts: number }> {
+    const runs = await this.#ask({ kind: 'idle', before, bornBefore: liveSince(this.#now()) });
+    return { runs: runs.length, parts: runs.length === 0 ? 0 : await this.erase(runs, by, reason) };
+  }
+
+  /** Writes that content is gone, and then forgets that it has to be said. */
+  async tell({ id, runs, parts, by, reason }: DoneErasure): Promise<void> {
+    for (let i = 0; i < runs.length; i += RUNS_PER_RECORD) {
+      const some = runs.slice(i, i + RUNS_PER_RECORD);
+      await this.append({ type: 'erasure', runs: some, parts: i === 0 ? parts : 0, by, reason });
+    }
+    await this.#ask({ kind: 'told', id });
+  }
+
   /** Writes what is queued, signs a last checkpoint and lets go of the folder. */
   async [Symbol.asyncDispose](): Promise<void> {
     const isFirst = this.#closed === undefined;
     this.#closed ??= unavailable('the log is closed');
     if (isFirst) {
       await this.#drained();
-      this.#post({ op: 'close' });
+      this.#thread.post({ op: 'close' });
     }
-    const hanging = setTimeout(() => void this.#worker.terminate(), isFirst ? CLOSE_TIMEOUT : this.#timeout);
-    await this.#exited;
-    clearTimeout(hanging);
+    await this.#thread.end(isFirst ? CLOSE_TIMEOUT : this.#timeout);
   }
 
   /** In the check phase, so that all requests of one turn of the event loop share a batch. */
   #sendSoon(): void {
-    if (this.#sending !== undefined || this.#inFlight.length > 0 || this.#outage.why !== undefined) return;
+    if (this.#sending !== undefined || this.#queue.isWriting || this.#queue.outage !== undefined) return;
     this.#sending = setImmediate(() => {
       this.#sending = undefined;
       this.#send();
@@ -279,30 +258,19 @@ class WorkerLog implements EmbeddedLog {
   }
 
   #send(): void {
-    this.#noteGap();
-    if (this.#queue.length === 0) {
+    const batch = this.#queue.take();
+    if (batch === undefined) {
       this.#idle?.();
       return;
     }
-    const batch = this.#queue.length <= MAX_BATCH ? this.#queue : this.#queue.slice(0, MAX_BATCH);
-    this.#queue = this.#queue.slice(batch.length);
-    this.#inFlight = batch;
-    const strands = batch.map(({ body }) => body.strand);
-    const bodies = batch.map(({ body }) => body.json);
     this.#timer = setTimeout(
       () => this.#closeFailed(`the disk took longer than ${this.#timeout} ms`),
       this.#timeout,
     );
     this.#sentAt = performance.now();
-    this.#post({ op: 'append', at: this.#now(), strands, bodies });
-  }
-
-  /** What the full queue kept out is counted as soon as there is room, so that the log is not silent about it. */
-  #noteGap(): void {
-    if (this.#dropped === 0) return;
-    const gap = { type: 'gap', reason: this.#why, dropped: this.#dropped } as const;
-    this.#dropped = 0;
-    this.#queue.push(waitingFor(gap, UNASKED));
+    const keys = this.#commitments?.takeKeys() ?? [];
+    const forget = this.#commitments?.forget() ?? [];
+    this.#thread.post({ op: 'append', at: this.#now(), ...batch, keys, forget });
   }
 
   #receive(message: FromWorker): void {
@@ -310,18 +278,14 @@ class WorkerLog implements EmbeddedLog {
       case 'appended':
         this.#acknowledge(message.first, message.leaves);
         return;
-      case 'answer':
-        this.#asked.get(message.id)?.resolve(message.value);
-        this.#asked.delete(message.id);
-        return;
       case 'closing':
-        this.#acknowledgeLast(message);
+        this.#queue.acknowledgeSome(message.first, message.leaves, message.kept);
         return;
       case 'written':
         this.#awaitCopy();
         return;
       case 'copy':
-        if (this.#inFlight.length > 0) return; // what becomes of that batch decides
+        if (this.#queue.isWriting) return; // what becomes of that batch decides
         if (message.away === undefined) this.#resume();
         else this.#suspend(message.away);
         return;
@@ -331,10 +295,22 @@ class WorkerLog implements EmbeddedLog {
       case 'failed':
         this.#closeFailed(message.message);
         return;
+      case 'answer':
       case 'opened':
       case 'refused':
-        return; // said once, before this object was
+        return; // answers go to who asked; the others are said once, before this object was
     }
+  }
+
+  #suspend(reason: string): void {
+    if (this.#queue.outage !== undefined || this.#closed !== undefined) return;
+    this.#queue.suspend(reason);
+    this.#idle?.();
+  }
+
+  #resume(): void {
+    this.#queue.resume();
+    this.#sendSoon();
   }
 
   #awaitCopy(): void {
@@ -345,82 +321,34 @@ class WorkerLog implements EmbeddedLog {
 
   #acknowledge(first: number, leaves: string): void {
     clearTimeout(this.#timer);
-    this.#rate(performance.now() - this.#sentAt);
-    const batch = this.#inFlight;
-    this.#inFlight = [];
-    batch.forEach((waiting, i) => {
-      const leaf = leaves.slice(i * LEAF_LENGTH, (i + 1) * LEAF_LENGTH);
-      const outcome = outcomeOfUnheard(waiting, leaf);
-      if (outcome !== undefined) this.#queue.push(waitingFor(outcome, UNASKED));
-      waiting.resolve({ index: first + i, leaf });
-    });
-    if (this.#outage.why !== undefined) this.#resume();
-    if (this.#queue.length > 0 || this.#idle !== undefined) this.#sendSoon();
-  }
-
-  #rate(millis: number): void {
-    this.#slow = Math.min(Math.max(this.#slow + (millis > this.#slowMs ? 1 : -1), 0), SLOW_BATCHES);
-    if (this.#slow === SLOW_BATCHES) this.#isSlow = true;
-    else if (this.#slow === 0) this.#isSlow = false;
-  }
-
-  /** On a full disk: what ended something is durable, the rest of the batch is not. */
-  #acknowledgeLast({ first, leaves, kept }: FromWorker & { op: 'closing' }): void {
-    const batch = this.#inFlight;
-    this.#inFlight = batch.filter((_, i) => !kept.includes(i)); // rejected by what comes next
-    kept.forEach((place, i) => {
-      batch[place]?.resolve({ index: first + i, leaf: leaves.slice(i * LEAF_LENGTH, (i + 1) * LEAF_LENGTH) });
-    });
+    this.#pace.note(performance.now() - this.#sentAt);
+    this.#queue.acknowledge(first, leaves);
+    if (this.#queue.outage !== undefined) this.#resume();
+    if (!this.#queue.isEmpty || this.#idle !== undefined) this.#sendSoon();
   }
 
   #ask<Q extends Question>(question: Q): Promise<AnswerTo<Q>> {
-    if (this.#closed !== undefined) return Promise.reject(this.#closed);
-    const id = this.#questions++;
-    return new Promise<Answer>((resolve, reject) => {
-      this.#asked.set(id, { resolve, reject });
-      this.#post({ op: 'ask', id, question });
-    }) as Promise<AnswerTo<Q>>; // the worker answers each kind with its own type
+    return this.#closed === undefined ? this.#thread.ask(question) : Promise.reject(this.#closed);
   }
 
   /** The first failure closes the log for good: after it nobody knows what the disk holds. */
   #closeFailed(reason: string): void {
     clearTimeout(this.#timer);
-    const waiting = [...this.#inFlight, ...this.#queue, ...this.#asked.values()];
-    this.#inFlight = [];
-    this.#queue = [];
-    this.#asked.clear();
     this.#idle?.();
-    if (this.#closed !== undefined && waiting.length === 0) return; // closed on purpose, or said already
-    this.#closed = unavailable(reason);
-    for (const { reject } of waiting) reject(this.#closed);
-    this.#fail(this.#closed);
+    const error = unavailable(reason);
+    const isNews = this.#closed === undefined;
+    if (isNews) this.#closed = error;
+    const hadQueued = this.#queue.rejectAll(error);
+    const hadAsked = this.#thread.rejectAll(error);
+    if (!isNews && !hadQueued && !hadAsked) return; // closed on purpose, or said already
+    this.#closed = error;
+    this.#fail(error);
   }
 
   #drained(): Promise<void> {
-    if (this.#outage.why !== undefined) return Promise.resolve(); // the next start finds what is open
-    if (this.#queue.length + this.#inFlight.length + this.#dropped === 0) return Promise.resolve();
+    if (this.#queue.isEmpty || this.#queue.outage !== undefined) return Promise.resolve(); // the next start finds what is open
     return new Promise((resolve) => {
       this.#idle = resolve;
     });
   }
-
-  #post(message: ToWorker): void {
-    this.#worker.postMessage(message);
-  }
-}
-
-/**
- * How full the queue may be for a record to be taken. What ends something always is: a run whose end was not
- * written would live again after a restart, and there are no more of these than of what they end. Callers that
- * nobody knows get a quarter, so that they cannot keep out those who are known.
- */
-function roomFor(record: NewRecord, limit: number): number {
-  const { type } = record;
-  if (type === 'outcome' || type === 'run.close' || type === 'credential.revoked')
-    return Number.POSITIVE_INFINITY;
-  return record.type === 'refusal' && record.run === undefined ? Math.ceil(limit / 4) : limit;
-}
-
-function unavailable(reason: string): SallyportError {
-  return new SallyportError('ERR_LOG_UNAVAILABLE', `the intent log cannot be written: ${reason}`);
 }

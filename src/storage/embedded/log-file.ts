@@ -12,16 +12,20 @@ const WAL_PAGES = 8000;
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS records (idx INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS content (idx INTEGER PRIMARY KEY, sealed BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS checkpoints (size INTEGER PRIMARY KEY, at INTEGER NOT NULL, note TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS cosigned (size INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS frontier (id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL, hashes TEXT NOT NULL) STRICT;
 PRAGMA user_version=${FORMAT};
 `;
 
+/** What one record says, sealed. */
+export type SealedContent = { readonly idx: number; readonly sealed: Uint8Array };
+
 type Row = readonly [idx: number, bytes: Uint8Array];
 
 /**
- * The file that holds records and checkpoints, open for its one writer.
+ * The file that holds records, what they say as far as it is kept, and checkpoints, open for its one writer.
  *
  * What `insert` wrote is durable when it returns: WAL with `synchronous=FULL`, both asserted on every open,
  * because a connection's default decides and not the file.
@@ -30,6 +34,8 @@ export class LogFile implements Disposable {
   readonly #path: string;
   readonly #db: DatabaseSync;
   readonly #insert: StatementSync;
+  readonly #keep: StatementSync;
+  readonly #isKept: StatementSync;
   readonly #read: StatementSync;
   readonly #identity: string;
 
@@ -38,6 +44,8 @@ export class LogFile implements Disposable {
     this.#path = path;
     this.#db = openDatabase(path);
     this.#insert = this.#db.prepare('INSERT INTO records (idx, bytes) VALUES (?, ?)');
+    this.#keep = this.#db.prepare('INSERT INTO content (idx, sealed) VALUES (?, ?)');
+    this.#isKept = this.#db.prepare('SELECT 1 FROM content WHERE idx = ?');
     this.#read = this.#db.prepare('SELECT idx, bytes FROM records WHERE idx >= ? ORDER BY idx LIMIT ?');
     this.#read.setReturnArrays(true);
     this.#identity = this.#identify();
@@ -57,12 +65,13 @@ export class LogFile implements Disposable {
   }
 
   /**
-   * Writes a batch in one transaction with one sync. Throws on the first error; the caller must then never
-   * write again, because after a failed sync nobody knows what is on disk.
+   * Writes a batch and what it says in one transaction with one sync. Throws on the first error; the caller must
+   * then never write again, because after a failed sync nobody knows what is on disk.
    */
-  insert(first: number, records: readonly Uint8Array[]): void {
+  insert(first: number, records: readonly Uint8Array[], content: readonly SealedContent[] = []): void {
     inTransaction(this.#db, () => {
       for (let i = 0; i < records.length; i++) this.#insert.run(first + i, records[i] as Uint8Array);
+      for (const { idx, sealed } of content) this.#keep.run(idx, sealed);
     });
     if (this.#identify() !== this.#identity) {
       throw new Error(
@@ -80,6 +89,18 @@ export class LogFile implements Disposable {
   readOne(idx: number): Uint8Array | undefined {
     const [record] = this.read(idx, 1);
     return record?.idx === idx ? record.bytes : undefined;
+  }
+
+  hasContent(idx: number): boolean {
+    return this.#isKept.get(idx) !== undefined;
+  }
+
+  /** Deletes what is kept of records; the records stay. */
+  removeContent(places: readonly number[]): void {
+    const remove = this.#db.prepare('DELETE FROM content WHERE idx = ?');
+    inTransaction(this.#db, () => {
+      for (const idx of places) remove.run(idx);
+    });
   }
 
   newestCheckpoint(): StoredCheckpoint | undefined {

@@ -4,7 +4,7 @@ import type { KeyThumbprint } from '../../identity/index.ts';
 import type { Hash, LogRecord } from '../../intent-log/index.ts';
 import { addToDelta, emptyDelta, type IndexDelta, type StrandHead } from './index-delta.ts';
 import { openIndexFile, resetIndexFile } from './index-file.ts';
-import { readCursor } from './index-queries.ts';
+import { readCursor, readStrand } from './index-queries.ts';
 import { writeDelta } from './index-writes.ts';
 import { inTransaction } from './sqlite.ts';
 
@@ -57,6 +57,11 @@ export class LogIndex implements Disposable {
     const fresh = this.#delta.strands.get(strand);
     if (fresh !== undefined) return fresh;
     return this.#readHead.get(strand) as StrandHead | undefined;
+  }
+
+  /** Where the records of a strand are, in log order, as far as they were taken in. */
+  places(strand: string): number[] {
+    return [...readStrand(this.#db, strand), ...(this.#delta.strands.get(strand)?.records ?? [])];
   }
 
   /** Has any run of this agent ever had this key? Sees what was taken in, flushed or not. */

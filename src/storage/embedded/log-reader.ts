@@ -35,6 +35,7 @@ import {
 } from './index-queries.ts';
 import { candidates, outcomeOf, placeOfCall, type Searched } from './log-query.ts';
 import { corrupt } from './read-verified.ts';
+import { hasTable } from './sqlite.ts';
 
 /**
  * A second, read-only pair of eyes on a log: works from any process, also while a gateway writes. Uses the index
@@ -312,11 +313,6 @@ function openIndex(path: string): DatabaseSync | undefined {
   }
   db?.close();
   return undefined;
-}
-
-/** A log written by an earlier version has no table for what witnesses say. */
-function hasTable(db: DatabaseSync, name: string): boolean {
-  return db.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?").get(name) !== undefined;
 }
 
 function readIfThere(path: string): string | undefined {

@@ -1,13 +1,15 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { SallyportError, systemClock } from '../../base/index.ts';
 import type { SecondCopy } from '../second-copy/index.ts';
+import { Chores } from './chores.ts';
+import { ContentVault } from './content/content-vault.ts';
 import { lockDataFolder, prepareDataFolder } from './data-folder.ts';
 import { DiskRoom } from './disk-room.ts';
 import type { LogWriter } from './log-writer.ts';
 import { heldInTime, openCopy } from './open-copy.ts';
 import { openLogWriter } from './open-log-writer.ts';
 import { isSqliteError, SQLITE_FULL } from './sqlite.ts';
-import type { FromWorker, ToWorker, WorkerSettings } from './worker-messages.ts';
+import type { Answer, Batch, FromWorker, Question, ToWorker, WorkerSettings } from './worker-messages.ts';
 
 /** Records absorbed between two looks at the mailbox, at least. */
 const SLICE = 64;
@@ -19,16 +21,19 @@ const say = (message: FromWorker): void => port.postMessage(message);
 async function start(settings: WorkerSettings): Promise<void> {
   const held = new AsyncDisposableStack();
   try {
-    const { origin, sealingKey, copy: remote } = settings;
+    const { origin, sealingKey, copy: remote, liveSince } = settings;
     const folder = prepareDataFolder(settings.folder);
     held.use(lockDataFolder(folder));
     const away = (why: string | undefined): void => say({ op: 'copy', away: why });
     const second = remote && held.use(await openCopy(folder, { origin, sealingKey, copy: remote }, away));
     const copy = second?.copy;
     const { writer, verifierKey, recovered } = openLogWriter(folder, origin, { ...settings, copy });
+    held.defer(() => writer.abandon());
+    const vault = liveSince === undefined ? undefined : held.use(new ContentVault(folder, liveSince));
     if (copy !== undefined) await heldInTime(copy);
-    serve(writer, new DiskRoom(settings.folder, settings.room), settings, { held, copy });
-    say({ op: 'opened', verifierKey, recovered, ...(second && { aligned: second.aligned }) });
+    serve({ writer, vault, held, copy }, new DiskRoom(settings.folder, settings.room), settings);
+    const content = vault === undefined ? {} : { content: vault.opened };
+    say({ op: 'opened', verifierKey, recovered, ...(second && { aligned: second.aligned }), ...content });
   } catch (error) {
     await held.disposeAsync();
     const code = error instanceof SallyportError ? error.code : undefined;
@@ -36,15 +41,23 @@ async function start(settings: WorkerSettings): Promise<void> {
   }
 }
 
-/** What is let go of at the end, the lock last; and the second copy, when there is one. */
-type Serving = { readonly held: AsyncDisposableStack; readonly copy: SecondCopy | undefined };
+/** `held`: what is let go of at the end, the lock last. */
+type Stores = {
+  readonly writer: LogWriter;
+  readonly vault: ContentVault | undefined;
+  readonly copy: SecondCopy | undefined;
+  readonly held: AsyncDisposableStack;
+};
 
 /** Answers messages until it is told to close or something fails; after a failure it never writes again. */
-function serve(writer: LogWriter, room: DiskRoom, settings: WorkerSettings, { held, copy }: Serving): void {
+function serve({ writer, vault, held, copy }: Stores, room: DiskRoom, settings: WorkerSettings): void {
   let absorbing: NodeJS.Immediate | undefined;
   let isLow = false;
   let isStopped = false;
   const timer = setInterval(() => guard(tick), settings.checkpointEveryMs);
+  const firstLook = setImmediate(() => guard(lookForRoom));
+  const chores = new Chores(guard, () => vault?.rewrapSome() ?? false); // a crash may have stopped it half way
+  if (vault !== undefined) chores.add(vault.finishErasures(writer));
 
   function tick(): void {
     writer.checkpoint(systemClock());
@@ -62,7 +75,7 @@ function serve(writer: LogWriter, room: DiskRoom, settings: WorkerSettings, { he
     clearImmediate(absorbing);
     clearImmediate(firstLook);
     isStopped = true;
-    writer.abandon();
+    chores.stop();
     void held.disposeAsync();
     port?.close();
   }
@@ -101,14 +114,20 @@ function serve(writer: LogWriter, room: DiskRoom, settings: WorkerSettings, { he
     );
   }
 
-  function append({ at, strands, bodies }: ToWorker & { op: 'append' }): void {
+  function append(batch: Batch): void {
+    const { at, strands, bodies, keys } = batch;
+    const sealed = vault?.seal(batch) ?? [];
+    let areKeysKept = false;
     try {
-      const { first, leaves } = writer.append(at, strands, bodies);
+      vault?.keep(keys);
+      areKeysKept = true;
+      const { first, leaves } = writer.append(at, strands, bodies, sealed);
       whenHeld(() => say({ op: 'appended', first, leaves: leaves.join('') }));
     } catch (error) {
       if (!isSqliteError(error, SQLITE_FULL)) throw error;
       room.release(); // a write that found no room has been rolled back; one that failed otherwise leaves doubt
-      const { first, leaves, kept } = writer.appendLast(at, strands, bodies);
+      if (!areKeysKept) vault?.keep(keys);
+      const { first, leaves, kept } = writer.appendLast(at, strands, bodies, sealed);
       whenHeld(() => {
         say({ op: 'closing', first, leaves: leaves.join(''), kept });
         throw new Error('the disk is full', { cause: error });
@@ -122,17 +141,25 @@ function serve(writer: LogWriter, room: DiskRoom, settings: WorkerSettings, { he
     guard(() => writer.checkpoint(systemClock()));
   }
 
+  function answer(id: number, question: Question): void {
+    const reply = (value: Answer): void => say({ op: 'answer', id, value });
+    if (question.kind !== 'erase' && question.kind !== 'idle' && question.kind !== 'told')
+      reply(writer.answer(question, systemClock()));
+    else if (vault === undefined) throw new Error('the log was opened without content');
+    else chores.add(vault.answer(question, writer), reply);
+  }
+
   function handle(message: ToWorker): void {
     switch (message.op) {
-      case 'append': {
+      case 'append':
         append(message);
         absorbSoon();
         return;
-      }
       case 'ask':
-        say({ op: 'answer', id: message.id, value: writer.answer(message.question, systemClock()) });
+        answer(message.id, message.question);
         return;
       case 'close':
+        chores.finish();
         writer.checkpoint(systemClock());
         if (copy === undefined) stop();
         else void signForLast(copy).finally(stop);
@@ -140,7 +167,6 @@ function serve(writer: LogWriter, room: DiskRoom, settings: WorkerSettings, { he
     }
   }
 
-  const firstLook = setImmediate(() => guard(lookForRoom));
   void copy?.failed.then((error) =>
     guard(() => {
       throw error;

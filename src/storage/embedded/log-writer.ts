@@ -1,10 +1,11 @@
 import { renameSync, writeFileSync } from 'node:fs';
-import { SallyportError } from '../../base/index.ts';
+import { type RunId, SallyportError } from '../../base/index.ts';
 import {
   appendLeaf,
   type CheckpointSigner,
   type CompactRange,
   consistencyPath,
+  decodeRecord,
   encodeBody,
   type Hash,
   hashesOfTiles,
@@ -20,7 +21,7 @@ import { readOpenRuns, readState, tilesOf } from './index-queries.ts';
 import type { LogFile } from './log-file.ts';
 import type { LogIndex } from './log-index.ts';
 import { readVerified } from './read-verified.ts';
-import type { Answer, Growth, Question } from './worker-messages.ts';
+import type { Answer, Growth, QuickQuestion } from './worker-messages.ts';
 
 /** Heads of strands kept in memory; older ones are asked of the index. */
 const MAX_HEADS = 50_000;
@@ -29,6 +30,9 @@ const MAX_HEADS = 50_000;
 const CLOCK_TOLERANCE = 60_000;
 /** Bodies of records that end something. */
 const ENDING = /^\{"type":"(?:outcome|run\.close)"/;
+
+/** What is kept of a record of a batch: `place` is where in the batch. */
+export type KeptPart = { readonly place: number; readonly sealed: Uint8Array };
 
 /** What a writer goes on from; made by `openLogWriter`, which has verified it. */
 export type WriterState = {
@@ -82,21 +86,25 @@ export class LogWriter {
     return this.#pending.length;
   }
 
-  /** Writes a batch; durable when it returns. `at`: milliseconds since the epoch. */
+  /**
+   * Writes a batch and what is kept of it; durable when it returns. `at`: milliseconds since the epoch.
+   */
   append(
     at: number,
     strands: readonly string[],
     bodies: readonly string[],
+    kept: readonly KeptPart[] = [],
   ): { first: number; leaves: Hash[] } {
     if (at < this.#newest - CLOCK_TOLERANCE) throw clockError(this.#newest - at);
     this.#newest = Math.max(this.#newest, at);
-    return this.#write(at, strands, bodies);
+    return this.#write(at, strands, bodies, kept);
   }
 
   #write(
     at: number,
     strands: readonly string[],
     bodies: readonly string[],
+    kept: readonly KeptPart[] = [],
   ): { first: number; leaves: Hash[] } {
     const first = this.#range.size + this.#pending.length;
     const time = new Date(at).toISOString();
@@ -114,7 +122,8 @@ export class LogWriter {
       return bytes;
     });
     this.#copy?.send({ first, records, leaves }); // it travels while this disk syncs
-    this.#file.insert(first, records);
+    const content = kept.map(({ place, sealed }) => ({ idx: first + place, sealed }));
+    this.#file.insert(first, records, content);
     for (const [strand, head] of heads) this.#heads.set(strand, head);
     for (const leaf of leaves) this.#pending.push(leaf);
     this.#isTidy = false;
@@ -129,22 +138,31 @@ export class LogWriter {
     at: number,
     strands: readonly string[],
     bodies: readonly string[],
+    content: readonly KeptPart[] = [],
   ): { first: number; leaves: Hash[]; kept: number[] } {
-    if (this.#copy !== undefined) return this.#appendWhole(at, strands, bodies);
+    if (this.#copy !== undefined) return this.#appendWhole(at, strands, bodies, content);
     const kept = [...bodies.keys()].filter((i) => ENDING.test(bodies[i] as string));
     const gap = encodeBody({ type: 'gap', reason: 'disk_full', dropped: bodies.length - kept.length });
     const { first, leaves } = this.append(
       at,
       [...kept.map((i) => strands[i] as string), gap.strand],
       [...kept.map((i) => bodies[i] as string), gap.json],
+      content.flatMap(({ place, sealed }) =>
+        kept.includes(place) ? { place: kept.indexOf(place), sealed } : [],
+      ),
     );
     this.checkpoint(at);
     return { first, leaves, kept };
   }
 
   /** The second copy may have the batch already: the two must not differ. */
-  #appendWhole(at: number, strands: readonly string[], bodies: readonly string[]) {
-    const { first, leaves } = this.append(at, strands, bodies);
+  #appendWhole(
+    at: number,
+    strands: readonly string[],
+    bodies: readonly string[],
+    content: readonly KeptPart[],
+  ) {
+    const { first, leaves } = this.append(at, strands, bodies, content);
     return { first, leaves, kept: [...bodies.keys()] };
   }
 
@@ -194,7 +212,26 @@ export class LogWriter {
     this.#epochs = new Epochs(readOpenRuns(this.#index.db), this.#range.size, { everyMs, elapsed });
   }
 
-  answer(question: Question, at: number): Answer {
+  /** Where records of a run are of which something is kept, in log order. */
+  keptOf(run: RunId): number[] {
+    this.#absorbAll();
+    return this.#index.places(run).filter((idx) => this.#file.hasContent(idx));
+  }
+
+  /** When the newest record of a run was written of which something is kept, in milliseconds. */
+  newestKept(run: RunId): number | undefined {
+    const place = this.#index.places(run).findLast((idx) => this.#file.hasContent(idx));
+    const bytes = place === undefined ? undefined : this.#file.readOne(place);
+    const decoded = bytes === undefined ? undefined : decodeRecord(bytes);
+    return decoded?.ok ? Date.parse(decoded.value.at) : undefined;
+  }
+
+  /** Deletes what is kept of some records; the records stay. */
+  removeContent(places: readonly number[]): void {
+    this.#file.removeContent(places);
+  }
+
+  answer(question: QuickQuestion, at: number): Answer {
     switch (question.kind) {
       case 'state':
         this.checkpoint(at);

@@ -6,10 +6,13 @@ import {
   type OutcomeRecord,
   type Receipt,
 } from '../../intent-log/index.ts';
+import type { Said } from './worker-messages.ts';
 
 /** A record on its way into the log, and whoever waits for it. */
 export type Waiting = {
   readonly body: EncodedBody;
+  /** What of it is kept beside it. */
+  readonly said: Said | undefined;
   /** What the record says, as far as another one may not contradict it. */
   readonly fact: Fact | undefined;
   /** What has happened already is written down however late it gets. */
@@ -38,10 +41,11 @@ const DUE: ReadonlySet<NewRecord['type']> = new Set([
 
 export function waitingFor(
   record: NewRecord,
+  said: Said | undefined,
   { resolve, reject }: Pick<Waiting, 'resolve' | 'reject'>,
 ): Waiting {
   const body = encodeBody(record);
-  return { body, fact: factOf(record), isDue: DUE.has(record.type), resolve, reject, isUnheard: false };
+  return { body, said, fact: factOf(record), isDue: DUE.has(record.type), resolve, reject, isUnheard: false };
 }
 
 function factOf(record: NewRecord): Fact | undefined {

@@ -29,6 +29,11 @@ export function inTransaction<T>(db: DatabaseSync, work: () => T): T {
   }
 }
 
+/** Has the file a table? One that an earlier version wrote may lack it. */
+export function hasTable(db: DatabaseSync, name: string): boolean {
+  return db.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?").get(name) !== undefined;
+}
+
 /** Sets a pragma and makes sure that it took: SQLite ignores what it does not like. */
 export function setPragma(db: DatabaseSync, name: string, value: string, reported: string | number): void {
   db.exec(`PRAGMA ${name}=${value}`);

@@ -4,10 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { canonicalJson, sha256 } from '../../../src/base/index.ts';
 import {
   commit,
+  commitKey,
+  contentKey,
   createDataKey,
   openDataKey,
   openSealed,
-  partKey,
   sealPart,
 } from '../../../src/intent-log/index.ts';
 import { newCall, newRun } from '../../support/records.ts';
@@ -30,10 +31,10 @@ describe('a commitment', () => {
   it('differs for the same words in another call, another part and another run', () => {
     const [call, other] = [newCall(), newCall()];
     const macs = [
-      commit(partKey(key, 'commit', call, 'args'), '{"n":7}'),
-      commit(partKey(key, 'commit', other, 'args'), '{"n":7}'),
-      commit(partKey(key, 'commit', call, 'result'), '{"n":7}'),
-      commit(partKey(openDataKey(createDataKey()), 'commit', call, 'args'), '{"n":7}'),
+      commit(commitKey(key, call, 'args'), '{"n":7}'),
+      commit(commitKey(key, other, 'args'), '{"n":7}'),
+      commit(commitKey(key, call, 'result'), '{"n":7}'),
+      commit(commitKey(openDataKey(createDataKey()), call, 'args'), '{"n":7}'),
     ];
     expect(new Set(macs).size).toBe(4);
   });
@@ -45,7 +46,7 @@ describe('a commitment', () => {
       { length: 10_000 },
       (_, i) => `{"account":"${String(i).padStart(4, '0')}"}`,
     );
-    const mac = commit(partKey(key, 'commit', call, 'args'), secret);
+    const mac = commit(commitKey(key, call, 'args'), secret);
     expect(dictionary.find((guess) => sha256(guess) === sha256(secret))).toBe(secret);
     const publicKeys = [Buffer.alloc(32), Buffer.from(call.padEnd(32, '0')), randomBytes(32)];
     expect(dictionary.some((guess) => sha256(guess) === mac)).toBe(false);
@@ -54,38 +55,41 @@ describe('a commitment', () => {
 
   it('is opened by its own key, which opens no other part', () => {
     const call = newCall();
-    const disclosed = partKey(key, 'commit', call, 'args');
-    expect(commit(disclosed, '"yes"')).toBe(commit(partKey(key, 'commit', call, 'args'), '"yes"'));
-    expect(disclosed.equals(partKey(key, 'commit', call, 'result'))).toBe(false);
-    expect(disclosed.equals(partKey(key, 'seal', call, 'args'))).toBe(false);
+    const disclosed = commitKey(key, call, 'args');
+    expect(commit(disclosed, '"yes"')).toBe(commit(commitKey(key, call, 'args'), '"yes"'));
+    expect(disclosed.equals(commitKey(key, call, 'result'))).toBe(false);
+    expect(disclosed.equals(contentKey(key).export())).toBe(false);
   });
 });
 
 describe('a sealed part', () => {
   const [run, call] = [newRun(), newCall()];
-  const sealed = sealPart(key, run, call, 'args', '{"to":"Zoë"}');
+  const sealing = contentKey(key);
+  const sealed = sealPart(sealing, run, call, 'args', '{"to":"Zoë"}');
 
   it('opens with its key, run, call and part', () => {
-    expect(openSealed(key, run, call, 'args', sealed)).toBe('{"to":"Zoë"}');
+    expect(openSealed(sealing, run, call, 'args', sealed)).toBe('{"to":"Zoë"}');
   });
 
   it('does not open as the part of another run or call, as the other part, or with another key', () => {
-    expect(openSealed(key, newRun(), call, 'args', sealed)).toBeUndefined();
-    expect(openSealed(key, run, newCall(), 'args', sealed)).toBeUndefined();
-    expect(openSealed(key, run, call, 'result', sealed)).toBeUndefined();
-    expect(openSealed(openDataKey(createDataKey()), run, call, 'args', sealed)).toBeUndefined();
+    expect(openSealed(sealing, newRun(), call, 'args', sealed)).toBeUndefined();
+    expect(openSealed(sealing, run, newCall(), 'args', sealed)).toBeUndefined();
+    expect(openSealed(sealing, run, call, 'result', sealed)).toBeUndefined();
+    expect(openSealed(contentKey(openDataKey(createDataKey())), run, call, 'args', sealed)).toBeUndefined();
   });
 
   it('does not open when any byte of it was changed, or any is missing', () => {
     for (let i = 0; i < sealed.length; i++) {
       const changed = Buffer.from(sealed);
       changed[i] = (changed[i] ?? 0) ^ 1;
-      expect(openSealed(key, run, call, 'args', changed)).toBeUndefined();
-      expect(openSealed(key, run, call, 'args', sealed.subarray(0, i))).toBeUndefined();
+      expect(openSealed(sealing, run, call, 'args', changed)).toBeUndefined();
+      expect(openSealed(sealing, run, call, 'args', sealed.subarray(0, i))).toBeUndefined();
     }
   });
 
   it('never looks the same twice', () => {
-    expect(sealPart(key, run, call, 'args', '{}').equals(sealPart(key, run, call, 'args', '{}'))).toBe(false);
+    expect(
+      sealPart(sealing, run, call, 'args', '{}').equals(sealPart(sealing, run, call, 'args', '{}')),
+    ).toBe(false);
   });
 });

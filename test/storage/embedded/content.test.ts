@@ -3,39 +3,44 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import type { CallId, RunId } from '../../../src/base/index.ts';
-import type { Commitment } from '../../../src/intent-log/index.ts';
-import type { EmbeddedContent } from '../../../src/storage/embedded/content/embedded-content.ts';
-import {
-  joinContent,
-  openContentReader,
-  openEmbeddedLog,
-  openLogReader,
-} from '../../../src/storage/index.ts';
+import type { LogRecord } from '../../../src/intent-log/index.ts';
+import { AppendQueue } from '../../../src/storage/embedded/append-queue.ts';
+import { openContentReader, openLogReader } from '../../../src/storage/index.ts';
 import { appendCall, openContentLog } from '../../support/content-log.ts';
-import { auditFolder, ORIGIN, openLog } from '../../support/embedded-log.ts';
+import { auditFolder, tamper } from '../../support/embedded-log.ts';
 import { intent, NOON, newCall, newRun, outcome, runClose, runOpen } from '../../support/records.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 const ARGS = '{"password":"hunter2","to":"7"}';
 const RESULT = '{"content":[{"text":"paid","type":"text"}]}';
 
-type Told = { args?: Commitment | undefined; result?: Commitment | undefined };
+type Told = { intent: LogRecord; outcome: LogRecord };
 
-/** The commitments of a call, as they are in the log. */
+/** The records of a call. */
 function told(folder: string, run: RunId, call: CallId): Told {
   using reader = openLogReader(folder);
-  const found: Told = {};
-  for (const record of reader.tree(run)) {
-    if (record.type === 'intent' && record.call === call) found.args = record.subject.args;
-    if (record.type === 'outcome' && record.call === call) found.result = record.result;
-  }
-  return found;
+  const of = (type: string): LogRecord => {
+    const found = reader
+      .tree(run)
+      .find((record) => record.type === type && 'call' in record && record.call === call);
+    if (found === undefined) throw new Error(`no ${type}`);
+    return found;
+  };
+  return { intent: of('intent'), outcome: of('outcome') };
+}
+
+function commitmentsOf(folder: string, run: RunId, call: CallId) {
+  const { intent, outcome } = told(folder, run, call);
+  return {
+    args: intent.type === 'intent' ? intent.subject.args : undefined,
+    result: outcome.type === 'outcome' ? outcome.result : undefined,
+  };
 }
 
 function states(folder: string, run: RunId, call: CallId): string[] {
   using content = openContentReader(folder);
-  const { args, result } = told(folder, run, call);
-  return [content.find(run, call, 'args', args).state, content.find(run, call, 'result', result).state];
+  const { intent, outcome } = told(folder, run, call);
+  return [content.find(intent).state, content.find(outcome).state];
 }
 
 /** A closed log with one run of one call. */
@@ -54,7 +59,7 @@ describe('content', () => {
     const { folder, run, call } = await oneCall();
     expect(states(folder, run, call)).toEqual(['kept', 'kept']);
     using content = openContentReader(folder);
-    expect(content.find(run, call, 'args', told(folder, run, call).args)).toMatchObject({ text: ARGS });
+    expect(content.find(told(folder, run, call).intent)).toMatchObject({ text: ARGS });
     for (const file of readdirSync(folder).filter((name) => name.includes('.db'))) {
       expect(readFileSync(join(folder, file)).includes('hunter2'), file).toBe(false);
       expect(readFileSync(join(folder, file)).includes('paid'), file).toBe(false);
@@ -65,7 +70,7 @@ describe('content', () => {
   it('is not kept when it should not be, and the commitment is keyed all the same', async () => {
     const { folder, run, call } = await oneCall({ keep: 'none' });
     expect(states(folder, run, call)).toEqual(['not-kept', 'not-kept']);
-    expect(told(folder, run, call).args).toEqual({
+    expect(commitmentsOf(folder, run, call).args).toEqual({
       mac: expect.stringMatching(/^[\w-]{43}$/),
       bytes: ARGS.length,
     });
@@ -73,10 +78,10 @@ describe('content', () => {
 
   it('is kept without secrets when asked to, with what went and a commitment to the rest', async () => {
     const { folder, run, call } = await oneCall({ keep: 'redacted' });
-    const { args } = told(folder, run, call);
+    const { args } = commitmentsOf(folder, run, call);
     expect(args).toMatchObject({ kept: 'redacted', redactions: ['secret-field@1:0+7'] });
     using content = openContentReader(folder);
-    expect(content.find(run, call, 'args', args)).toMatchObject({
+    expect(content.find(told(folder, run, call).intent)).toMatchObject({
       state: 'kept',
       isRedacted: true,
       text: '{"password":"[redacted: secret-field]","to":"7"}',
@@ -88,13 +93,11 @@ describe('content', () => {
     expect(states(folder, run, call)).toEqual(['kept', 'too-large']);
   });
 
-  it('says that it is missing, not that nothing was kept, when its row or its file is gone', async () => {
+  it('says that it is missing, not that nothing was kept, when its row, its table or its key is gone', async () => {
     const { folder, run, call } = await oneCall();
-    const db = new DatabaseSync(join(folder, 'content.db'));
-    db.exec("DELETE FROM parts WHERE part = 'result'");
-    db.close();
+    tamper(folder, `DELETE FROM content WHERE idx = ${told(folder, run, call).outcome.idx}`);
     expect(states(folder, run, call)).toEqual(['kept', 'missing']);
-    rmSync(join(folder, 'content.db'));
+    tamper(folder, 'DROP TABLE content');
     expect(states(folder, run, call)).toEqual(['missing', 'missing']);
     rmSync(join(folder, 'content-keys.db'));
     expect(states(folder, run, call)).toEqual(['missing', 'missing']);
@@ -102,9 +105,11 @@ describe('content', () => {
 
   it('is known to be altered, also when it is the sealed content of another call', async () => {
     const { folder, run, call } = await oneCall();
-    const db = new DatabaseSync(join(folder, 'content.db'));
-    db.exec("UPDATE parts SET sealed = (SELECT sealed FROM parts WHERE part = 'result') WHERE part = 'args'");
-    db.close();
+    const { intent, outcome } = told(folder, run, call);
+    tamper(
+      folder,
+      `UPDATE content SET sealed = (SELECT sealed FROM content WHERE idx = ${outcome.idx}) WHERE idx = ${intent.idx}`,
+    );
     expect(states(folder, run, call)).toEqual(['altered', 'kept']);
   });
 
@@ -135,9 +140,7 @@ describe('content', () => {
     using content = openContentReader(folder);
     const found = reader
       .tree(run)
-      .flatMap((record) =>
-        record.type === 'intent' ? content.find(run, record.call, 'args', record.subject.args).state : [],
-      );
+      .flatMap((record) => (record.type === 'intent' ? content.find(record).state : []));
     expect(found).toEqual(calls.map(() => 'kept'));
   });
 });
@@ -161,7 +164,7 @@ describe('erasure', () => {
   it('is final for old copies of the key database, once the epoch key has changed', async () => {
     const { folder, run, call } = await oneCall();
     copyFileSync(join(folder, 'content-keys.db'), join(folder, 'backup.db'));
-    copyFileSync(join(folder, 'content.db'), join(folder, 'content-backup.db'));
+    copyFileSync(join(folder, 'log.db'), join(folder, 'log-backup.db'));
     {
       await using log = await openContentLog(folder);
       await log.erase([run], 'robin', 'request 12');
@@ -169,7 +172,7 @@ describe('erasure', () => {
     expect(readdirSync(join(folder, 'keys'))).toContain('content-key-2');
     expect(readdirSync(join(folder, 'keys'))).not.toContain('content-key-1');
     copyFileSync(join(folder, 'backup.db'), join(folder, 'content-keys.db'));
-    copyFileSync(join(folder, 'content-backup.db'), join(folder, 'content.db'));
+    copyFileSync(join(folder, 'log-backup.db'), join(folder, 'log.db'));
     expect(() => states(folder, run, call)).toThrow(/content-key-1 is missing/);
   });
 
@@ -214,7 +217,7 @@ describe('erasure', () => {
       await log.erase([run], 'robin', 'request 12');
       await log.append({ ...outcome(run, call, leaf), result: { text: RESULT } });
     }
-    expect(told(folder, run, call).result).toBeUndefined();
+    expect(commitmentsOf(folder, run, call).result).toBeUndefined();
     expect(auditFolder(folder).verdict).toBe('verified');
   });
 
@@ -229,48 +232,43 @@ describe('erasure', () => {
   });
 });
 
-describe('a content store that fails', () => {
-  it('closes the log with it: the intent is refused and nothing is written after it', async () => {
+describe('content that cannot be kept', () => {
+  it('closes the log: the intent is refused and nothing of its batch is written', async () => {
     const folder = temporaryFolder();
-    const run = newRun();
+    const [run, other] = [newRun(), newRun()];
     const log = await openContentLog(folder);
     await log.append(runOpen(run));
-    const breaker = new DatabaseSync(join(folder, 'content.db'), { timeout: 1000 });
-    breaker.exec('DROP TABLE parts');
-    breaker.close();
+    tamper(folder, 'DROP TABLE content');
     const subject = { upstream: 'ops', method: 'tools/call', args: { text: ARGS } };
-    await expect(log.append({ ...intent(run, newCall()), subject })).rejects.toThrow(/cannot be kept/);
-    expect((await log.failed).message).toMatch(/cannot be kept/);
-    await expect(log.append(runClose(run))).rejects.toThrow(/cannot be kept/);
-    expect(log.health()).toMatchObject({ state: 'closed', reason: expect.stringMatching(/cannot be kept/) });
+    const batch = [log.append(runOpen(other)), log.append({ ...intent(run, newCall()), subject })];
+    for (const append of batch) await expect(append).rejects.toThrow(/cannot be written: no such table/);
+    expect((await log.failed).message).toMatch(/no such table/);
+    await expect(log.append(runClose(run))).rejects.toThrow(/no such table/);
+    expect(log.health()).toMatchObject({ state: 'closed', reason: expect.stringMatching(/no such table/) });
     await log[Symbol.asyncDispose]();
-    await using again = await openEmbeddedLog({
-      folder,
-      origin: ORIGIN,
-      now: () => NOON,
-      queueLimit: 10,
-      checkpointEveryMs: 60_000,
-    });
-    expect(again.recovered).toHaveLength(1); // the intent that was never acknowledged
+    await using again = await openContentLog(folder);
+    expect(again.recovered).toEqual([]);
+    using reader = openLogReader(folder);
+    expect(reader.end()).toBe(1);
+    await appendCall(again, run, newCall(), { args: ARGS, result: RESULT }); // under the key of the run
   });
 
-  it('refuses calls while content queues up, and the log says how many', async () => {
-    const folder = temporaryFolder();
-    const run = newRun();
-    {
-      const full = { failed: new Promise<Error>(() => {}), untold: [], hasRoom: false };
-      const content = { ...full, begin: async () => {}, [Symbol.asyncDispose]: async () => {} };
-      await using log = await joinContent(await openLog(folder), content as unknown as EmbeddedContent);
-      await log.append(runOpen(run));
-      const subject = { upstream: 'ops', method: 'tools/call', args: { text: ARGS } };
-      const appends = [1, 2, 3].map(() => log.append({ ...intent(run, newCall()), subject }));
-      for (const append of appends) await expect(append).rejects.toThrow(/content queues up/);
-      expect(log.health()).toEqual({ state: 'open' });
-    }
-    using reader = openLogReader(folder);
-    const places = Array.from({ length: reader.end() }, (_, idx) => reader.recordAt(idx));
-    expect(places.filter((record) => record?.type === 'gap')).toMatchObject([
-      { reason: 'queue_full', dropped: 3 },
+  it('is refused while too much of it waits, apart from what ends something, and the log says how many', async () => {
+    const queue = new AppendQueue(10);
+    const [run, call] = [newRun(), newCall()];
+    const said = { call, part: 'args', text: 'x'.repeat(64 * 1024 * 1024) } as const;
+    void queue.push(intent(run, call), said);
+    await expect(queue.push(intent(run, newCall()), said)).rejects.toThrow(/what calls say queues up/);
+    void queue.push(outcome(run, call, ''), { ...said, part: 'result' });
+    void queue.push(runClose(run));
+    expect(queue.take()?.bodies.map((body) => JSON.parse(body).type)).toEqual(['intent']);
+    queue.acknowledge(0, '');
+    const rest = queue.take();
+    expect(rest?.bodies.map((body) => JSON.parse(body).type)).toEqual(['outcome']);
+    queue.acknowledge(1, '');
+    expect(queue.take()?.bodies.map((body) => JSON.parse(body))).toMatchObject([
+      { type: 'run.close' },
+      { type: 'gap', reason: 'queue_full', dropped: 1 },
     ]);
   });
 

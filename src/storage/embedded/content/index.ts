@@ -1,3 +1,4 @@
+export { Commitments, type ContentOptions, type KeepContent, liveSince } from './commitments.ts';
 export { type ContentReader, type FoundContent, openContentReader } from './content-reader.ts';
-export { type EmbeddedContentOptions, type KeepContent, openEmbeddedContent } from './embedded-content.ts';
-export { joinContent, type LogWithContent } from './log-with-content.ts';
+export { ContentVault } from './content-vault.ts';
+export type { DoneErasure } from './key-file.ts';

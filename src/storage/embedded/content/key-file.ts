@@ -89,6 +89,12 @@ export class KeyFile implements Disposable {
     });
   }
 
+  /** Runs with a data key and an id before `before`. */
+  runsBefore(before: string): RunId[] {
+    const rows = this.#db.prepare('SELECT run FROM keys WHERE run < ?').all(before);
+    return rows.map(({ run }) => run as RunId);
+  }
+
   erasedSince(from: string): RunId[] {
     return this.#db
       .prepare('SELECT run FROM erased WHERE run >= ?')

@@ -4,13 +4,14 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { Catalogue } from '../src/cedar/index.ts';
 import { readPolicyFolder } from '../src/cedar/policy-folder.ts';
-import { inferCapabilities, STANDARD_CAPABILITIES } from '../src/identity/index.ts';
 import { adapt, VARIANTS } from './attacks/adaptive.ts';
-import { type Case, type CaseSet, readCaseSets } from './attacks/cases.ts';
+import { type CaseSet, readCaseSets } from './attacks/cases.ts';
+import { declaredIntent, inferredIntent, wordsWithout } from './attacks/intents.ts';
+import { type OtherSuites, readOtherSuites } from './attacks/other-suites.ts';
 import { readPrincipals } from './attacks/principal.ts';
 import { createReplayer, type IntentSource, type Replayer } from './attacks/replay.ts';
 import { emptyScore, percent, type Score, scoreAttack, scoreBenign } from './attacks/score.ts';
-import { type AnnotationSource, capabilityName, readTools } from './attacks/tools.ts';
+import { type AnnotationSource, readTools } from './attacks/tools.ts';
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
@@ -22,6 +23,7 @@ const PACK = fileURLToPath(new URL('../examples/policies/provenance', import.met
 
 type Bench = {
   readonly sets: readonly CaseSet[];
+  readonly other: OtherSuites | undefined;
   readonly catalogue: Catalogue;
   readonly replay: Replayer;
   readonly principals: ReadonlyMap<string, readonly string[]>;
@@ -45,12 +47,30 @@ async function main(): Promise<void> {
   const sets = readCaseSets(values.data);
   const misses = Number(values.misses);
   const principals = readPrincipals(values.data);
+  const other = readOtherSuites(values.data);
   for (const source of ['reviewed', 'derived'] as const) {
     const catalogue = readTools(values.data, source);
     const replay = await openReplayer(catalogue, principals);
-    report(source, { sets, catalogue, replay, principals, misses });
+    report(source, { sets, other, catalogue, replay, principals, misses });
+  }
+  if (other === undefined) print('\nno other suites of benign runs in the folder');
+  else await reportOtherSuites(other, misses);
+}
+
+/** Suites that neither the pack nor the rules about names were written for. */
+async function reportOtherSuites({ sets, catalogue }: OtherSuites, misses: number): Promise<void> {
+  const replay = await openReplayer(catalogue, new Map());
+  const intents = { declared: declaredIntent('derived', catalogue), inferred: inferredIntent(catalogue) };
+  for (const [name, intent] of Object.entries(intents)) {
+    print(`\nother suites, benign, annotations derived, intent ${name}`);
+    print(HEADER);
+    const scores = sets.map((set) => ({ set, bySuite: scoreSet(set, replay, intent) }));
+    for (const { set, bySuite } of scores) printScores(set.name, bySuite);
+    for (const { set, bySuite } of scores) printMisses(set.name, bySuite, misses);
   }
 }
+
+const HEADER = 'set                    suite        cases  good %  asks/100  denials';
 
 async function openReplayer(catalogue: Catalogue, principals: Bench['principals']): Promise<Replayer> {
   const policies = await readPolicyFolder(PACK);
@@ -60,39 +80,33 @@ async function openReplayer(catalogue: Catalogue, principals: Bench['principals'
 }
 
 function report(source: AnnotationSource, bench: Bench): void {
-  const intents = intentsOf(source, bench.catalogue);
+  const declared = declaredIntent(source, bench.catalogue);
+  const intents = { declared, inferred: inferredIntent(bench.catalogue) };
   for (const [name, intent] of Object.entries(intents)) {
     print(`\nannotations ${source}, intent ${name}`);
-    print('set                    suite        cases  good %  asks/100  denials');
+    print(HEADER);
     const scores = bench.sets.map((set) => ({ set, scores: scoreSet(set, bench.replay, intent) }));
     for (const { set, scores: bySuite } of scores) printScores(set.name, bySuite);
     for (const { set, scores: bySuite } of scores) printMisses(set.name, bySuite, bench.misses);
   }
-  const [declared] = Object.values(intents);
-  if (declared !== undefined) reportAdaptive(bench, declared);
+  reportHeldOut(bench);
+  reportAdaptive(bench, declared);
 }
 
-/** Declared: the groups that the task needs, known beforehand. Inferred: guessed from words of the request. */
-function intentsOf(source: AnnotationSource, catalogue: Catalogue): Record<string, IntentSource> {
-  const capabilitiesOf = ({ suite, declared }: Case): string[] => {
-    const tools = catalogue.upstreams.find(({ name }) => name === suite)?.tools ?? [];
-    const used = tools.filter(({ name }) => declared.write_tools.includes(name));
-    return used.flatMap(({ annotations }) => annotations.capability ?? []);
-  };
-  const infer = (recorded: Case): readonly string[] =>
-    source === 'reviewed'
-      ? (recorded.declared.capabilities_by_keyword ?? []).map(capabilityName)
-      : inferCapabilities(recorded.request, STANDARD_CAPABILITIES);
-  const declare = (recorded: Case): readonly string[] =>
-    source === 'reviewed' ? recorded.declared.capabilities.map(capabilityName) : capabilitiesOf(recorded);
-  const known = new Set(
-    catalogue.upstreams.flatMap(({ tools }) => tools.map((tool) => tool.annotations.capability)),
-  );
-  const grant = (names: readonly string[]) => [...new Set(names)].filter((name) => known.has(name));
-  return {
-    declared: (recorded) => ({ capabilities: grant(declare(recorded)), inferred: false }),
-    inferred: (recorded) => ({ capabilities: grant(infer(recorded)), inferred: true }),
-  };
+/** Each suite with the table of words that the other suites alone would have made. */
+function reportHeldOut({ sets, other, catalogue, replay }: Bench): void {
+  print('\nintent inferred, without the words that only the suite itself shows');
+  print(HEADER);
+  const all = [...sets, ...(other?.sets ?? [])].flatMap(({ cases }) => cases);
+  for (const set of sets.filter(({ kind }) => kind === 'benign')) {
+    const suites = new Map<string, Score>();
+    for (const suite of new Set(set.cases.map((recorded) => recorded.suite))) {
+      const intent = inferredIntent(catalogue, wordsWithout(suite, all));
+      const cases = set.cases.filter((recorded) => recorded.suite === suite);
+      for (const [name, score] of scoreSet({ ...set, cases }, replay, intent)) suites.set(name, score);
+    }
+    printScores(set.name, suites);
+  }
 }
 
 function scoreSet({ kind, cases }: CaseSet, replay: Replayer, intent: IntentSource): Map<string, Score> {
@@ -150,10 +164,14 @@ function reportAdaptive({ sets, catalogue, replay, principals, misses }: Bench, 
           adapt(recorded, variant, catalogue, principals.get(recorded.suite) ?? []),
         ),
       }))
-      .map((set) => ({ set, total: sum([...scoreSet(set, replay, intent).values()]) }));
-    const cells = scores.map(({ set, total }) => `${set.name} ${percent(total.good, total.cases)}`);
-    print(`${variant.padEnd(26)}${cells.join('   ')}`);
-    for (const { total } of scores) {
+      .map((set) => ({ set, bySuite: scoreSet(set, replay, intent) }));
+    print(variant);
+    for (const { set, bySuite } of scores) {
+      const total = sum([...bySuite.values()]);
+      const cells = [...bySuite, ['total', total] as const].map(
+        ([name, { good, cases }]) => `${name} ${percent(good, cases)}`,
+      );
+      print(`  ${set.name.padEnd(21)}${cells.join('   ')}`);
       for (const [why, count] of [...total.misses].slice(0, misses)) print(`        ${count}  ${why}`);
     }
   }

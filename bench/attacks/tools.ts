@@ -83,5 +83,23 @@ const isIdentifier = (path: string): boolean =>
 /** Parts of a profile: names, places, dates. What logs somebody in or reaches somebody is not among them. */
 const OWN_DATA = /name|street|city|zip|country|state|birth|title|date|time|location/i;
 
+/** The groups of the data by the names that groups have everywhere. */
+const STANDARD_GROUPS: ReadonlyMap<string, string> = new Map([
+  ['mail-send', 'send-message'],
+  ['msg', 'send-message'],
+  ['mail-delete', 'delete'],
+  ['cal-write', 'schedule'],
+  ['drive-write', 'edit-files'],
+  ['drive-delete', 'delete'],
+  ['drive-share', 'manage-access'],
+  ['members', 'manage-access'],
+  ['account', 'manage-access'],
+  ['pay-update', 'pay'],
+  ['reserve', 'book'],
+  ['web-read', 'fetch-web'],
+]);
+
+export const standardGroup = (name: string): string => STANDARD_GROUPS.get(name) ?? name;
+
 /** `mail.send` in the data, `mail-send` where names are checked. */
 export const capabilityName = (name: string): string => name.replaceAll('.', '-');

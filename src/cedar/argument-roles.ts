@@ -194,6 +194,12 @@ const COMPOUND = /^.+(?:address|email|recipient|recipients|account|username|webh
 
 const REACHED = new Set([
   'recipient',
+  'receiver',
+  'payee',
+  'beneficiary',
+  'participant',
+  'attendee',
+  'contact',
   'user',
   'channel',
   'chat',

@@ -22,18 +22,37 @@ type Hint = 'readOnlyHint' | 'destructiveHint' | 'openWorldHint';
 export function deriveAnnotations(definition: JsonObject): ToolAnnotations {
   const words = wordsOf(typeof definition['name'] === 'string' ? definition['name'] : '');
   const roles = argumentRoles(definition['inputSchema']);
-  const { keyArguments, contentArguments } = roles;
   const effect = effectOf(words, definition, roles);
-  const addresses = keyArguments.some(({ kind }) => kind === 'address');
+  const addresses = roles.keyArguments.some(({ kind }) => kind === 'address');
   const capability = capabilityOf(words, effect);
+  const sink = sinkOf(words, definition, effect, addresses);
+  const isOwnRecord = effect === 'write' && sink === 'own' && capability !== 'delete';
+  const { keyArguments, contentArguments } = isOwnRecord ? withNamesAsContent(roles) : roles;
   return {
     effect,
-    sink: sinkOf(words, definition, effect, addresses),
+    sink,
     resultTrust: trustOf(words, effect),
     ...(capability === undefined ? {} : { capability }),
     keyArguments,
     contentArguments: effect === 'read' ? [] : contentArguments,
   };
+}
+
+/** What a write puts into a record of the owner's is data, also somebody's name. What it removes, a name may choose. */
+function withNamesAsContent({ keyArguments, contentArguments }: ArgumentRoles) {
+  const names = keyArguments.filter(({ path, kind }) => kind === 'identifier' && isPartOfName(path));
+  return {
+    keyArguments: keyArguments.filter((key) => !names.includes(key)),
+    contentArguments: [...contentArguments, ...names.map(({ path }) => path)],
+  };
+}
+
+const NAME_PARTS = new Set(['first', 'last', 'middle', 'given', 'family', 'full', 'maiden']);
+
+/** `first_name`, `passenger.familyName`. */
+function isPartOfName(path: string): boolean {
+  const [part = '', name, ...more] = wordsOf(path.slice(path.lastIndexOf('.') + 1));
+  return NAME_PARTS.has(part) && name === 'name' && more.length === 0;
 }
 
 function hintOf(definition: JsonObject, hint: Hint): unknown {

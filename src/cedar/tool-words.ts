@@ -3,12 +3,12 @@ const set = (words: string): ReadonlySet<string> => new Set(words.split(' '));
 
 /** Verbs that only look. */
 export const READ_VERBS = set(
-  'get list read search find show view describe check count lookup query browse fetch inspect preview status whoami peek compare explain summarize stat tail head grep ls cat dir info retrieve load summarise diff',
+  'get list read search find show view describe check count lookup query browse fetch inspect preview status whoami peek compare explain summarize stat tail head grep ls cat dir info retrieve load summarise diff calculate compute convert estimate cd pwd wc sort mean sum',
 );
 
 /** Verbs that change something, wherever they stand in a name. */
 export const WRITE_VERBS = set(
-  'send create update delete remove add set write append edit modify patch put insert upsert move rename copy upload post reply forward publish share unshare invite pay transfer refund charge buy order purchase book reserve cancel reschedule schedule assign close reopen merge push deploy release run exec execute eval kill stop start restart grant revoke approve reject archive mark drop purge clear trash destroy save replace submit sign commit fork star follow subscribe unsubscribe enable disable reset rotate import drag click type fill press select navigate install uninstall lock unlock resolve trigger apply enqueue notify broadcast tweet comment react join leave make generate register change',
+  'send create update delete remove add set write append edit modify patch put insert upsert move rename copy upload post reply forward publish share unshare invite pay transfer refund charge buy order purchase book reserve cancel reschedule schedule assign close reopen merge push deploy release run exec execute eval kill stop start restart grant revoke approve reject archive mark drop purge clear trash destroy save replace submit sign commit fork star follow subscribe unsubscribe enable disable reset rotate import drag click type fill press select navigate install uninstall lock unlock resolve trigger apply enqueue notify broadcast tweet comment react join leave make generate register change activate deactivate turn switch toggle adjust pause resume touch cp mv mkdir rm rmdir retweet',
 );
 
 /** Verbs of writes that stay in the owner's own account unless an argument names somebody. */
@@ -33,7 +33,7 @@ export const OWN_NOUNS = set(
 
 /** Names of arguments that say who receives or is reached, or who can get in: a new password opens an account. */
 export const ADDRESS_WORDS = set(
-  'to cc bcc recipient recipients email emails mail address addresses url urls uri link href endpoint webhook host hostname domain server ip phone account iban bic payee beneficiary participant participants attendee attendees invitee invitees user users username usernames member members channel channels chat destination dest reviewer reviewers assignee assignees owner recipientid callback redirect target origin site website handle contact contacts collaborator collaborators team teams group groups person people sender from password passwords passphrase passcode pin credential credentials',
+  'to cc bcc recipient recipients receiver receivers email emails mail address addresses url urls uri link href endpoint webhook host hostname domain server ip phone account iban bic payee beneficiary participant participants attendee attendees invitee invitees user users username usernames member members channel channels chat destination dest reviewer reviewers assignee assignees owner recipientid callback redirect target origin site website handle contact contacts collaborator collaborators team teams group groups person people sender from password passwords passphrase passcode pin credential credentials',
 );
 
 /** Names of arguments that say which thing is meant. */

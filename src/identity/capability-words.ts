@@ -5,10 +5,13 @@
  */
 export const CAPABILITY_WORDS = {
   pay: [
-    'pay payment transfer refund invoice bill wire money salary rent reimburse',
+    'pay pays paid paying payment payments transfer refund invoice bill wire money salary rent reimburse spend spent owe owes owed fee fees donate charge payout transaction transactions',
     'pay payment transfer refund payout charge money transaction wire invoice',
   ],
-  buy: ['buy order purchase cart checkout', 'buy order purchase cart checkout subscribe'],
+  buy: [
+    'buy bought order orders purchase cart checkout exchange subscribe',
+    'buy order purchase cart checkout subscribe',
+  ],
   book: [
     'book booking reserve reservation flight hotel restaurant',
     'book booking reserve reservation ticketing',
@@ -18,11 +21,11 @@ export const CAPABILITY_WORDS = {
     'publish deploy release merge push webpage site page pull',
   ],
   'send-message': [
-    'email mail send sends reply replies respond forward message messages notify tell inform dm slack invite',
-    'send email mail reply forward message notify post dm broadcast tweet comment',
+    'email mail send sends reply replies respond forward message messages notify tell inform dm slack invite tweet retweet comment broadcast',
+    'send email mail reply forward message notify post dm broadcast tweet retweet comment',
   ],
   'manage-access': [
-    'share unshare permission permissions access password role grant revoke member members',
+    'share unshare permission permissions access password role grant revoke member members account accounts profile login settings collaborator collaborators',
     'share unshare permission permissions access password role grant revoke member members user users collaborator password key token secret invite',
   ],
   schedule: [
@@ -30,23 +33,27 @@ export const CAPABILITY_WORDS = {
     'schedule reschedule calendar meeting appointment event reminder',
   ],
   delete: [
-    'delete remove cancel clear erase drop purge',
     'delete remove cancel clear erase drop purge trash destroy',
+    'delete remove cancel clear erase drop purge trash destroy rm rmdir',
   ],
   'edit-files': [
-    'file files document folder write save append upload edit draft',
-    'file files document doc folder directory upload append note notes sheet spreadsheet',
+    'file files document documents folder folders drive write save append upload edit draft note notes sheet spreadsheet directory txt doc docx pdf csv xls xlsx ppt pptx md',
+    'file files document doc folder directory upload append note notes sheet spreadsheet touch cp mv mkdir',
   ],
   'run-code': [
-    'run execute script command shell query sql code',
+    'run execute script command shell query sql code bash terminal',
     'run exec execute eval script command shell bash query sql code terminal',
   ],
   'fetch-web': [
-    'website webpage web page url link browse visit download search online http https www',
+    'website webpage web page url link browse visit download search online http https www fetch crawl scrape navigate',
     'fetch browse browser navigate crawl scrape http url web webpage website download request visit',
   ],
+  operate: [
+    'start stop restart lock unlock activate deactivate enable disable turn switch adjust engine device lights thermostat',
+    'start stop restart lock unlock activate deactivate enable disable turn switch toggle adjust press pause resume',
+  ],
   'edit-records': [
-    'create update change add set rename move assign close label tag',
+    'create update change add set rename move assign close label tag edit modify insert record issue issues ticket tickets',
     'create update change add set rename move assign close label tag edit modify patch insert upsert record issue ticket task',
   ],
 } as const satisfies Record<string, readonly [task: string, tool: string]>;

@@ -71,6 +71,7 @@ export {
   CAPABILITY_WORDS,
   STANDARD_CAPABILITIES,
   type StandardCapability,
+  TASK_WORDS,
   TOOL_WORDS,
 } from './capability-words.ts';
 export { type ContainDeps, contain } from './contain.ts';

@@ -167,3 +167,21 @@ describe('any definition', () => {
     );
   });
 });
+
+describe('names of people', () => {
+  it('are data in a record of the own account, and choose the record that is removed', () => {
+    const add = deriveAnnotations(define('create_contact', ['first_name', 'last_name']));
+    expect(add.keyArguments).toEqual([]);
+    expect(add.contentArguments).toEqual(['first_name', 'last_name']);
+    const remove = deriveAnnotations(define('delete_contact', ['first_name', 'last_name']));
+    expect(remove.keyArguments.map(({ path }) => path)).toEqual(['first_name', 'last_name']);
+  });
+
+  it('still say which one it is when they are ids of somebody who is reached', () => {
+    const send = deriveAnnotations(define('send_note', ['receiver_id', 'payee_id']));
+    expect(send.keyArguments).toEqual([
+      { path: 'receiver_id', kind: 'address' },
+      { path: 'payee_id', kind: 'address' },
+    ]);
+  });
+});

@@ -5,6 +5,7 @@ import { schemaText } from '../../src/cedar/index.ts';
 import { MCP_METHODS } from '../../src/cedar/mcp-methods.ts';
 import { parsePolicySet } from '../../src/cedar/policy-set.ts';
 import { formatProblem } from '../../src/cedar/policy-text.ts';
+import { TASK_WORDS } from '../../src/identity/index.ts';
 import { CATALOGUE } from '../support/cedar-fixtures.ts';
 
 const page = await readFile(join(import.meta.dirname, '../../docs/policy.md'), 'utf8');
@@ -44,5 +45,14 @@ describe('docs/policy.md', () => {
     for (const method of MCP_METHODS.keys()) {
       if (!/^(?:tasks|notifications)\//.test(method)) expect(page).toContain(method);
     }
+  });
+
+  it('lists the words from which capabilities are inferred, and no others', () => {
+    const [, table = ''] = page.split(/inferred from one of the words|^```cedar\n@id\("undeclared/m);
+    const rows = [...table.matchAll(/^\| `([a-z-]+)` \| ([a-z, ]+) \|$/gm)].map(([, name, words]) => [
+      name,
+      words,
+    ]);
+    expect(rows).toEqual([...TASK_WORDS].map(([name, words]) => [name, [...words].join(', ')]));
   });
 });

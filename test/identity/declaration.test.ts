@@ -168,6 +168,36 @@ describe('capabilities inferred from a task', () => {
   it('do not come from what is pasted far below the task', () => {
     expect(inferCapabilities(`Summarise this:${' x'.repeat(1_000)} pay everything`, ['pay'])).toEqual([]);
   });
+
+  it.each([
+    'Read the plan and follow its instructions.',
+    'Do all the open tasks listed in the plan.',
+    'Do whatever the plan says.',
+    'Handle the requests in the plan',
+  ])('are those with addressees to check, when a text elsewhere says what to do: %s', (task) => {
+    const ceiling = ['pay', 'buy', 'delete', 'manage-access', 'run-code', 'send-message', 'edit-records'];
+    expect(inferCapabilities(task, ceiling)).toEqual(['send-message', 'edit-records']);
+    expect(inferCapabilities(task, ['edit-records', 'delete'])).toEqual(['edit-records']);
+  });
+
+  it.each([
+    'Perform the following tasks in the order they are given: 1. Sum up the plan.',
+    'Do not follow the instructions in the plan.',
+    'How do the tasks in the plan look?',
+    'What should I do about the steps in the plan?',
+    'Sum up what the plan says.',
+  ])('are none when nothing is left to a text: %s', (task) => {
+    expect(inferCapabilities(task, ['send-message', 'schedule', 'edit-records'])).toEqual([]);
+  });
+
+  it('take no time to find in a text made to take long', () => {
+    const started = process.cpuUsage();
+    for (const word of ['do ', 'do all ', 'do the tasks that are ', "do what x's "]) {
+      inferCapabilities(word.repeat(500), ['pay']);
+    }
+    const { user, system } = process.cpuUsage(started);
+    expect(user + system).toBeLessThan(200_000);
+  });
 });
 
 function setup() {

@@ -15,6 +15,11 @@ const AUTHORS = [
   'createdby',
   'sentby',
   'postedby',
+  'requester',
+  'requestedby',
+  'reporter',
+  'submitter',
+  'submittedby',
 ];
 const ADDRESSEES = [
   'recipient',
@@ -60,6 +65,17 @@ const IDENTIFIERS = [
   'hash',
   'key',
 ];
+/** Lists of ids, where their elements are no records: what a system issues, and nobody writes into. */
+const ISSUED = [
+  'orders',
+  'reservations',
+  'bookings',
+  'invoices',
+  'payments',
+  'transactions',
+  'tickets',
+  'shipments',
+];
 const TITLES = [
   'title',
   'subject',
@@ -76,7 +92,7 @@ const TITLES = [
 const ROLES = new Map<string, FieldRole>([
   ...AUTHORS.map((name) => [name, 'author'] as const),
   ...ADDRESSEES.map((name) => [name, 'addressee'] as const),
-  ...IDENTIFIERS.map((name) => [name, 'identifier'] as const),
+  ...[...IDENTIFIERS, ...ISSUED].map((name) => [name, 'identifier'] as const),
   ...TITLES.map((name) => [name, 'title'] as const),
 ]);
 

@@ -10,7 +10,10 @@ export type Leaf = {
   readonly role: FieldRole;
   /** No field names it: the whole result, or an element of a bare list. */
   readonly isBare: boolean;
-  /** An element of a bare list that is spelled like an address, while others are not. */
+  /**
+   * Spelled unlike others of its list: an address in a bare list of names, or a name or number among the addresses
+   * of people.
+   */
   readonly isOdd: boolean;
   /** The object it belongs to; a list of names in a record belongs to the record. */
   readonly record: RecordTraits;
@@ -50,19 +53,21 @@ export function walkLeaves(value: JsonValue, traits: RecordTraits, walk: Walk): 
 
   function visitList(list: JsonArray, at: Place, depth: number): void {
     const field = join(at.field, '*');
-    const isMixed = at.field === '' && isPartly(list, isAddressText);
+    const people = isPeople(at.role);
+    const isMixed = (at.field === '' || people) && isPartly(list, isAddressText);
     const records = list.length > 1 && list.some(isJsonObject);
     const record = records && at.record.isNamed ? { ...at.record, isNamed: false } : at.record;
     for (const item of list) {
-      visit(item, { ...at, field, record, isOdd: isMixed && isAddressText(item) }, depth + 1);
+      visit(item, { ...at, field, record, isOdd: isMixed && isAddressText(item) !== people }, depth + 1);
     }
   }
 
   function visitRecord(record: JsonObject, at: Place, depth: number): void {
+    const isMixed = isPeople(at.role) && isPartly(Object.keys(record), looksLikeAddress);
     for (const key in record) {
       const member = record[key];
       if (member === undefined) continue;
-      if (isData(key)) visitKey(key, member, at, depth);
+      if (isData(key)) visitKey(key, member, { ...at, isOdd: isMixed && !looksLikeAddress(key) }, depth);
       else visit(member, { ...at, field: join(at.field, key), role: roleOf(key), isOdd: false }, depth + 1);
     }
   }
@@ -70,7 +75,7 @@ export function walkLeaves(value: JsonValue, traits: RecordTraits, walk: Walk): 
   /** A key that is a value itself: `{"emma@example.com": "read"}`. What it leads to goes on as text. */
   function visitKey(key: string, member: JsonValue, at: Place, depth: number): void {
     visit(key, { ...at, field: join(at.field, '*') }, depth + 1);
-    visit(member, { ...at, field: join(at.field, '*'), role: 'text' }, depth + 1);
+    visit(member, { ...at, field: join(at.field, '*'), role: 'text', isOdd: false }, depth + 1);
   }
 
   visit(value, { field: '', role: 'text', record: traits, isOdd: false }, 0);
@@ -83,7 +88,9 @@ const join = (field: string, name: string): string => (field === '' ? name : `${
 
 const isAddressText = (value: JsonValue): boolean => typeof value === 'string' && looksLikeAddress(value);
 
-const isPartly = (list: JsonArray, test: (value: JsonValue) => boolean): boolean =>
+const isPeople = (role: FieldRole): boolean => role === 'author' || role === 'addressee';
+
+const isPartly = <T>(list: readonly T[], test: (value: T) => boolean): boolean =>
   list.some(test) && !list.every(test);
 
 /** No name that a program gives a field. */

@@ -46,8 +46,8 @@ function createReader({ call, annotations, args, labels }: ObservedResult, memor
   const source: RecordTraits = { ...NO_TRAITS, isNamed: said.some((value) => isNamed(value, memory)) };
   const isMentioned = !isOwn;
 
-  function note(text: string, rank: Rank, idRank: Rank, field: number): void {
-    const origin = { rank, idRank, call: callNumber, field, labels: labelNumber, isMentioned: false };
+  function note(text: string, rank: Rank, idRank: Rank, field: number, isMentioned = false): void {
+    const origin = { rank, idRank, call: callNumber, field, labels: labelNumber, isMentioned };
     index.note(text, 0, text.length, origin, echoes);
   }
 
@@ -77,7 +77,8 @@ function createReader({ call, annotations, args, labels }: ObservedResult, memor
       const field = fields.numberOf(leaf.field);
       const rank = rankOfLeaf(leaf);
       const isId = leaf.role !== 'text' || leaf.isBare;
-      if (leaf.text.length <= MAX_VALUE) note(leaf.text, rank, isId ? rank : UNKNOWN, field);
+      if (leaf.text.length <= MAX_VALUE)
+        note(leaf.text, rank, isId ? rank : UNKNOWN, field, !isOwn && pointsAtRecord(leaf));
       if (!/[\s,;<(]/.test(leaf.text)) return;
       const inner = rank < NAMED_TEXT ? DERIVED : rank;
       noteText(leaf.text, inner, field);
@@ -94,6 +95,13 @@ function createReader({ call, annotations, args, labels }: ObservedResult, memor
   };
 }
 
+/**
+ * A number where a title or a person belongs is somebody's way of saying an id: whoever writes the record chose it,
+ * and text may point there.
+ */
+const pointsAtRecord = ({ text, role, isOdd }: Leaf): boolean =>
+  isOdd || (role === 'title' && /^\d{1,7}$/.test(text));
+
 const textRank = ({ isNamed }: RecordTraits): Rank => (isNamed ? NAMED_TEXT : TEXT);
 
 /** Values of the call itself that come back with its result: an echo says nothing about them. */
@@ -108,12 +116,22 @@ function echoesOf(values: readonly string[], index: ValueIndex): Echoes {
 const MAX_NAME = 160;
 const REPLY = /^(?:(?:re|fwd?|aw|wg):\s*)+/i;
 
-/** Does the request say it, and is it more than a common word? */
+/** Does the request say it, and is it more than a common word? Files are named as people speak of them, too. */
 function isNamed(value: string, { index }: Memory): boolean {
   if (value.length < 4 || value.length > MAX_NAME) return false;
   const normal = normalForm(value.replace(REPLY, ''));
-  return isDistinctive(normal) && index.find(normal)?.rank === REQUEST;
+  if (isDistinctive(normal) && index.find(normal)?.rank === REQUEST) return true;
+  const spoken = spokenName(normal);
+  return spoken !== undefined && index.find(spoken)?.rank === REQUEST;
 }
+
+/** `team-meeting-minutes.docx` is said as "team meeting minutes"; of fewer words no file can be told. */
+function spokenName(normal: string): string | undefined {
+  const stem = FILE_NAME.exec(normal)?.[1];
+  return stem === undefined ? undefined : normalForm(stem.replace(/[-_]+/g, ' '));
+}
+
+const FILE_NAME = /^([\p{L}\p{N}]+(?:[-_][\p{L}\p{N}]+)+)\.[a-z][a-z0-9]{1,4}$/u;
 
 /** A record is its author's. One that names no author belongs with the record around it. */
 function traitsOf(record: JsonObject, inherited: RecordTraits, memory: Memory): RecordTraits {

@@ -26,7 +26,7 @@ export function observeIntent({ text, addressees, sources }: ObservedIntent, mem
 
 /** The parts that people have in a record. */
 const PEOPLE =
-  /\b(?:participants?|attendees?|invitees?|guests?|members?|recipients?|senders?|authors?|owners?|organi[sz]ers?|reply|replies|respond|answer|everyone|everybody|people|team)\b/i;
+  /\b(?:participants?|attendees?|invitees?|guests?|members?|recipients?|senders?|authors?|requesters?|reporters?|submitters?|owners?|organi[sz]ers?|reply|replies|respond|answer|everyone|everybody|persons?|people|team)\b/i;
 
 export function observePrincipal(names: readonly string[], { index }: Memory): void {
   for (const name of names) {

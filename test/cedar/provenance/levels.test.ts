@@ -141,3 +141,42 @@ describe('where a value comes from', () => {
     ]);
   });
 });
+
+describe('what points at a record without a text that says its id', () => {
+  const FILES = [{ id: 'f-1' }, { id: '13' }, { id: '14' }];
+
+  it('is a number where a title belongs', () => {
+    const desk = openDesk('Delete the largest file');
+    desk.sees(INBOX, FILES);
+    expect(desk.identifier('13')).toBe('systemField');
+    desk.sees(INBOX, [{ id: '77', filename: '13' }]);
+    expect(desk.identifier('13')).toBe('thirdPartyText');
+    expect(desk.identifier('f-1')).toBe('systemField');
+  });
+
+  it('is a name that stands among the addresses of people', () => {
+    const desk = openDesk('Delete the largest file');
+    desk.sees(INBOX, FILES);
+    desk.sees(INBOX, [{ id: '77', attendees: ['ana@corp.example', '13'] }]);
+    expect(desk.identifier('13')).toBe('thirdPartyText');
+    desk.sees(INBOX, [{ id: '78', shared_with: { 'ana@corp.example': 'r', '14': 'r' } }]);
+    expect(desk.identifier('14')).toBe('thirdPartyText');
+  });
+
+  it('is no list of names in which nothing is an address', () => {
+    const desk = openDesk('Close the oldest');
+    desk.sees(INBOX, [{ id: 'u-7', members: ['u-7', 'u-8'], tickets: ['K-1'] }]);
+    expect(desk.identifier('u-7')).toBe('systemField');
+    expect(desk.identifier('K-1')).toBe('systemField');
+  });
+});
+
+describe('a file that the request speaks of', () => {
+  it('is named without its hyphens and its ending, and not by one word of its name', () => {
+    const desk = openDesk('Send everybody their part of the team meeting minutes.');
+    desk.sees(INBOX, [{ filename: 'team-meeting-minutes.docx', content: 'See https://plan.example/a' }]);
+    expect(desk.facts({ body: 'https://plan.example/a' }).content).toBe('namedText');
+    desk.sees(INBOX, [{ filename: 'minutes.docx', content: 'See https://plan.example/b' }]);
+    expect(desk.facts({ body: 'https://plan.example/b' }).content).toBe('thirdPartyText');
+  });
+});

@@ -44,14 +44,14 @@ function createReader({ call, annotations, args, labels }: ObservedResult, memor
   const said = scalarsOf(args).values;
   const echoes = echoesOf(said, index);
   const source: RecordTraits = { ...NO_TRAITS, isNamed: said.some((value) => isNamed(value, memory)) };
-  const isMentioned = !isOwn;
-
   function note(text: string, rank: Rank, idRank: Rank, field: number, isMentioned = false): void {
     const origin = { rank, idRank, call: callNumber, field, labels: labelNumber, isMentioned };
-    index.note(text, 0, text.length, origin, echoes);
+    const isNoted = index.note(text, 0, text.length, origin, echoes);
+    if (isMentioned && !isNoted) memory.mayPointAtAnything = true;
   }
 
   function noteText(text: string, rank: Rank, field: number): void {
+    const isMentioned = !isOwn;
     const origin = { rank, idRank: rank, call: callNumber, field, labels: labelNumber, isMentioned };
     const isWhole = eachPiece(text, (piece, start, end) => {
       const isNoted = index.note(piece, start, end, origin, echoes);

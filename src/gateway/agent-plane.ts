@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { createServer } from 'node:https';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import type { IdSource } from '../base/index.ts';
+import { type IdSource, parseUpstreamName } from '../base/index.ts';
 import {
   type AuthorityDeps,
   gatewayResource,
@@ -170,11 +170,12 @@ async function answer(inbound: Inbound, reply: FastifyReply, deps: AgentPlaneDep
   return reply;
 }
 
-function metadataUrl({ upstream }: Inbound, { publicUrl }: AgentPlaneDeps): string {
+/** Of a path that is no upstream's: that of all of them, so that an answer repeats nothing. */
+function metadataUrl({ upstream }: Inbound, { publicUrl, call }: AgentPlaneDeps): string {
   const resource = gatewayResource(publicUrl);
-  return resourceMetadataUrl(
-    upstream === AGGREGATE ? resource : `${resource}/${encodeURIComponent(upstream)}`,
-  );
+  const name = parseUpstreamName(upstream);
+  const isOurs = name !== undefined && call.upstreams.has(name);
+  return resourceMetadataUrl(isOurs ? `${resource}/${name}` : resource);
 }
 
 function answerOwn({ status, text, session }: OwnAnswer, reply: FastifyReply): FastifyReply {

@@ -1,8 +1,9 @@
 import { parseUpstreamName, type UpstreamName } from '../../base/index.ts';
+import { ALL_UPSTREAMS } from '../call/index.ts';
 import type { RpcId } from '../upstream/index.ts';
 
 /** Stands for "all upstreams" where a record names an upstream: no upstream can be called that. */
-export const AGGREGATE = '*';
+export const AGGREGATE = ALL_UPSTREAMS;
 
 /** What a prefixed name, URI or id stands for at which upstream. */
 export type Inner<T> = { readonly upstream: UpstreamName; readonly inner: T };

@@ -4,6 +4,9 @@ import type { AuthFailure, X509Svid } from '../../identity/index.ts';
 import type { AdmitRefusal, Relayed } from '../mcp/index.ts';
 import type { Era, RpcId, UpstreamFailure } from '../upstream/index.ts';
 
+/** Where a request or record names an upstream: all of them together. No upstream can be called that. */
+export const ALL_UPSTREAMS = '*';
+
 /** One HTTP request of an agent, as it came in. */
 export type Inbound = {
   readonly call: CallId;

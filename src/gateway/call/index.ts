@@ -1,4 +1,4 @@
-export type { CallResult, Inbound, Refusal, RpcId } from './call.ts';
+export { ALL_UPSTREAMS, type CallResult, type Inbound, type Refusal, type RpcId } from './call.ts';
 export { type Collected, collectAnswer } from './collect-answer.ts';
 export type { CallDeps, UpstreamPort } from './deps.ts';
 export { type AskedFor, digestOf, toActor, toAskedFor, toDecisionEntry, toEntry } from './entries.ts';

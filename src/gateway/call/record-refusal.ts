@@ -1,7 +1,8 @@
+import { parseUpstreamName } from '../../base/index.ts';
 import type { AuthFailure, Caller } from '../../identity/index.ts';
 import type { BridgeEntry, EarlyRefusal, RefusalRecord, Spoken, Subject } from '../../intent-log/index.ts';
 import type { Admitted } from '../mcp/index.ts';
-import type { CallResult, Inbound, Refusal } from './call.ts';
+import { ALL_UPSTREAMS, type CallResult, type Inbound, type Refusal } from './call.ts';
 import type { CallDeps } from './deps.ts';
 import { toActor, toDecisionEntry } from './entries.ts';
 import { toSubject } from './record-intent.ts';
@@ -47,7 +48,16 @@ function subjectOf(known: Known, deps: CallDeps): Subject<Spoken> {
   if (known.target !== undefined) return toSubject(known, deps);
   const { inbound, admitted } = known;
   const method = admitted?.leg === 'POST' && admitted.kind !== 'response' ? admitted.method : inbound.method;
-  return { upstream: inbound.upstream, method };
+  return { upstream: nameOf(inbound, deps), method };
+}
+
+/** Stands for a path that is no upstream's: people paste secrets into paths, and a record is for ever. */
+const NO_UPSTREAM = '?';
+
+function nameOf({ upstream }: Inbound, { upstreams }: CallDeps): string {
+  const name = parseUpstreamName(upstream);
+  const isOurs = upstream === ALL_UPSTREAMS || (name !== undefined && upstreams.has(name));
+  return isOurs ? upstream : NO_UPSTREAM;
 }
 
 function toEarly(refusal: Exclude<RecordedRefusal, { step: 'decide' }>): EarlyRefusal {

@@ -6,8 +6,8 @@ import type { RecordArg } from './arg-types.ts';
 import { callHashOf } from './call-hash.ts';
 import { type DerivedFacts, derivedFacts } from './derived-facts.ts';
 import type { EncodedArgs } from './encode-args.ts';
-import { callsOf } from './intent-envelope.ts';
-import type { MethodParam } from './mcp-methods.ts';
+import { callsOf, treeCallsOf } from './intent-envelope.ts';
+import { ANSWERING_METHODS, type MethodParam } from './mcp-methods.ts';
 import type { AuthorizationRequest } from './pdp.ts';
 import type { ReadNode } from './reads.ts';
 import { entity, UNASSIGNED } from './vocabulary.ts';
@@ -75,7 +75,7 @@ function attributeOf(
     case 'tool':
       return annotations && toolFacts(annotations, isReviewed);
     case 'provenance':
-      return annotations && provenanceFacts(request);
+      return provenanceFacts(request);
     case 'derived':
       return annotations && derivedRecord(request, annotations);
     case 'intent':
@@ -116,8 +116,13 @@ function toolFacts({ effect, sink, resultTrust, capability }: ToolAnnotations, r
 
 const NOBODY_KNOWS = { worst: 'unknown', address: 'unknown', identifier: 'unknown', content: 'unknown' };
 
-function provenanceFacts({ provenance }: AuthorizationRequest): Context {
-  if (provenance === undefined) return { ...NOBODY_KNOWS, sources: [], labels: [] };
+const NOTHING_SENT = { worst: 'none', address: 'none', identifier: 'none', content: 'none' };
+
+function provenanceFacts({ provenance, target }: AuthorizationRequest): Context {
+  if (provenance === undefined) {
+    const carriesValues = target.kind === 'tool' || ANSWERING_METHODS.has(target.method);
+    return { ...(carriesValues ? NOBODY_KNOWS : NOTHING_SENT), sources: [], labels: [] };
+  }
   const { worst, address, identifier, content, sources, labels } = provenance.facts;
   return {
     worst,
@@ -184,6 +189,7 @@ function runState(
     denials,
     inFlight,
     capabilityCalls: annotations === undefined ? 0 : callsOf(facts, annotations.capability),
+    treeToolCalls: treeCallsOf(facts),
     depth,
     labels: labels.map((label) => entity('Label', label)),
   };

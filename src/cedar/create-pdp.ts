@@ -94,12 +94,21 @@ export function createPdpFor({ policies, model, revision }: PolicySet, deps?: Pd
     return decideAction(request, action, { params });
   }
 
+  /** By what is pinned in the very set that decides: an approval given for an earlier definition is none. */
+  function withDefinition(request: AuthorizationRequest): AuthorizationRequest {
+    const { target } = request;
+    if (target.kind !== 'tool') return request;
+    const { definition: _, ...asked } = target;
+    const definition = model.upstreams.get(target.upstream)?.tools.get(target.tool)?.definition;
+    return { ...request, target: definition === undefined ? asked : { ...asked, definition } };
+  }
+
   const permitsByApproval = policies.some(({ effect, json }) => effect === 'permit' && readsApproval(json));
   return {
     revision,
     decide(request) {
       try {
-        return decideWithStepUp(request, decide, permitsByApproval);
+        return decideWithStepUp(withDefinition(request), decide, permitsByApproval);
       } catch (error) {
         return refuse('pdp_failed', revision, String(error));
       }

@@ -13,7 +13,7 @@ export type {
   PolicyRevision,
 } from './decision.ts';
 export { deriveAnnotations } from './derive-annotations.ts';
-export { MCP_METHODS } from './mcp-methods.ts';
+export { ANSWERING_METHODS, MCP_METHODS } from './mcp-methods.ts';
 export type { Approval, AuthorizationRequest, Pdp, Target } from './pdp.ts';
 export {
   type AnnotationSettings,
@@ -48,3 +48,4 @@ export {
 export type { RunFacts } from './run-facts.ts';
 export type { Leaving, RunHistory } from './run-history.ts';
 export { schemaText } from './schema.ts';
+export { UNASSIGNED } from './vocabulary.ts';

@@ -78,4 +78,10 @@ export function callsOf({ capabilityCalls }: RunFacts, capability: string | unde
   return made('*') + (capability === undefined ? 0 : made(capability));
 }
 
+/** Tool calls of the whole tree, of any capability; more than any limit when nobody counted. */
+export function treeCallsOf({ capabilityCalls }: RunFacts): number {
+  if (capabilityCalls === undefined) return UNCOUNTED;
+  return Object.values(capabilityCalls).reduce((sum, calls) => sum + calls, 0);
+}
+
 const UNCOUNTED = 1_000_000_000_000;

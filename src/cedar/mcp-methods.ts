@@ -47,6 +47,9 @@ export const MCP_METHODS: ReadonlyMap<string, MethodGroup> = new Map([
   ...READ.map((method) => [method, 'read'] as const),
 ]);
 
+/** Those that carry answers to an upstream's questions, of sessions and of tasks: they reach as far as arguments. */
+export const ANSWERING_METHODS: ReadonlySet<string> = new Set(['response', 'tasks/update']);
+
 /** A parameter that policies may read, and the methods that carry it. */
 export type MethodParam = 'uri' | 'name';
 

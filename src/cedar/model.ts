@@ -36,6 +36,8 @@ export type ActionModel = {
   readonly args?: RecordArg;
   /** Absent for methods. */
   readonly annotations?: ToolAnnotations;
+  /** Digest of what is pinned. Absent for methods. */
+  readonly definition?: string;
   /** Has a reviewer said what the tool is? */
   readonly isReviewed: boolean;
 };
@@ -106,6 +108,7 @@ function modelTool(
     context: toolContext(toCedarRecord(args, 'never')),
     args,
     annotations: tool.annotations,
+    definition: tool.digest,
     isReviewed: tool.isReviewed,
   };
 }

@@ -13,6 +13,8 @@ export type Target =
       readonly args: JsonObject;
       /** What else of the request acts (`askedFor`): answers to questions, their state, a task. Absent when empty. */
       readonly beside?: JsonObject;
+      /** Digest of the pinned definition that is called. The PDP knows it by itself; what a caller says is not read. */
+      readonly definition?: string;
     }
   | {
       readonly kind: 'method';
@@ -38,7 +40,7 @@ export type AuthorizationRequest = {
   readonly facts: RunFacts;
   /** Kind of credential the upstream would get: `call-token`, `none`. */
   readonly credential: string;
-  /** Where the arguments of a tool call come from. Absent when nobody knows: policies then read "unknown". */
+  /** Where the arguments of a tool call, or the answer to an upstream's question, come from. Absent when nobody knows: policies then read "unknown". */
   readonly provenance?: Explanation;
   /** A person's approval of this very call; one of another call, or from the future, counts for nothing. */
   readonly approval?: Approval;

@@ -44,7 +44,7 @@ export function nothing(): ReadNode {
 export type Pace = 'run' | 'step' | 'call';
 
 const BY_CALL = ['args', 'derived', 'provenance', 'callHash', 'approval', 'uri', 'name'];
-const BY_STEP = ['calls', 'toolCalls', 'denials', 'inFlight', 'capabilityCalls'];
+const BY_STEP = ['calls', 'toolCalls', 'denials', 'inFlight', 'capabilityCalls', 'treeToolCalls'];
 
 /** Only a matter of speed: any answer is sound. */
 export function paceOf({ context }: Reads): Pace {

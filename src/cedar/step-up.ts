@@ -2,7 +2,7 @@ import type { JsonObject, JsonValue } from '../base/index.ts';
 import { callHashOf } from './call-hash.ts';
 import type { AskedValue, Decision, Forbid, Permit } from './decision.ts';
 import { refuse } from './interpret.ts';
-import type { Approval, AuthorizationRequest } from './pdp.ts';
+import type { Approval, AuthorizationRequest, Target } from './pdp.ts';
 import { ANSWERS } from './provenance/index.ts';
 
 /** Who approves in the question whether an approval would help. */
@@ -62,14 +62,20 @@ function explain(first: Forbid, second: Forbid): Forbid {
 const MAX_VALUES = 32;
 
 function askedValues({ target, provenance }: AuthorizationRequest): readonly AskedValue[] {
-  if (target.kind !== 'tool' || provenance === undefined) return [];
+  if (provenance === undefined) return [];
   return provenance.arguments.slice(0, MAX_VALUES).map(({ path, kind, level, sources }) => ({
     path,
     kind,
-    value: path === ANSWERS ? (target.beside?.[ANSWERS] ?? null) : valueAt(target.args, path),
+    value: approvedValue(target, path),
     provenance: level,
     sources,
   }));
+}
+
+/** Answers have a path of their own, wherever they stand in the message. */
+function approvedValue(target: Target, path: string): JsonValue {
+  if (target.kind === 'method') return target.params;
+  return path === ANSWERS ? (target.beside?.[ANSWERS] ?? null) : valueAt(target.args, path);
 }
 
 /** What is at a dotted path; through lists, what is there in each element. */

@@ -82,6 +82,7 @@ export const COMMON_TYPES = {
     denials: LONG,
     inFlight: LONG,
     capabilityCalls: LONG,
+    treeToolCalls: LONG,
     depth: LONG,
     labels: LABELS,
   }),
@@ -122,6 +123,7 @@ export const UNASSIGNED = 'unassigned';
 /** The context of every method that is not a tool call. */
 export const METHOD_CONTEXT = recordOf({
   ...COMMON_CONTEXT,
+  provenance: COMMON_TYPES.Provenance,
   uri: { ...STRING, required: false },
   name: { ...STRING, required: false },
 });

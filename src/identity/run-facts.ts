@@ -13,7 +13,7 @@ export type RunFacts = {
   readonly inFlight: number;
   /**
    * Tool calls of the whole delegation tree by capability: forwarded and under way, the present one not counted,
-   * refused ones neither; `*` counts for every capability. Absent when the store does not count them.
+   * refused ones neither; `*` counts for every capability, `unassigned` has those of tools in no group. Absent when the store does not count them.
    */
   readonly capabilityCalls?: Readonly<Record<string, number>>;
   /** Taint labels, sorted: `untrusted`, `private`, ... */

@@ -17,6 +17,7 @@ import {
   NOW,
   objectOf,
   PERMIT_ALL,
+  pinned,
   runOf,
   tool,
   toolCall,
@@ -108,12 +109,13 @@ const PACKS: Record<string, Row[]> = {
     ['forbid', ['owner.nobody'], search({ caller: callerOf(runOf({ owner: person('') })) })],
   ],
   budget: [
-    ['permit', [], search({ facts: { toolCalls: 150, inFlight: 49, denials: 29 } })],
-    ['forbid', ['budget.calls'], search({ facts: { toolCalls: 150, inFlight: 50 } })],
+    ['permit', [], search({ facts: { capabilityCalls: { pay: 150, unassigned: 49 }, denials: 29 } })],
+    ['forbid', ['budget.calls'], search({ facts: { capabilityCalls: { pay: 150, unassigned: 50 } } })],
+    ['forbid', ['budget.calls'], search({ facts: { capabilityCalls: { '*': 150, pay: 50 } } })],
+    ['forbid', ['budget.calls'], search()],
     ['permit', [], send({ facts: { capabilityCalls: { 'send-message': 19 } } })],
     ['ask', ['budget.changes'], send({ facts: { capabilityCalls: { 'send-message': 20 } } })],
-    ['ask', ['budget.changes'], send()],
-    ['forbid', ['budget.denials'], search({ facts: { denials: 30 } })],
+    ['forbid', ['budget.denials'], search({ facts: { capabilityCalls: {}, denials: 30 } })],
   ],
   'office-hours': [
     ['permit', [], send(monday(8))],
@@ -155,7 +157,7 @@ function person(name: string) {
 }
 
 function approved(request: AuthorizationRequest, secondsAgo: number): AuthorizationRequest {
-  const callHash = callHashOf(request.caller.chain[0].id, request.target);
+  const callHash = callHashOf(request.caller.chain[0].id, pinned(request.target, catalogue));
   return { ...request, approval: { by: 'ada', at: NOW - secondsAgo * 1_000, callHash } };
 }
 

@@ -1,6 +1,22 @@
 import { describe, expect, it } from 'vitest';
-import { type Approval, callHashOf, type Explanation } from '../../src/cedar/index.ts';
-import { callerOf, NOW, outcome, PERMIT_ALL, pdpFor, runOf, toolCall } from '../support/cedar-fixtures.ts';
+import {
+  type Approval,
+  type AuthorizationRequest,
+  callHashOf,
+  type Explanation,
+} from '../../src/cedar/index.ts';
+import {
+  callerOf,
+  catalogueOf,
+  NOW,
+  outcome,
+  PAY_TOOLS,
+  PERMIT_ALL,
+  pdpFor,
+  pinned,
+  runOf,
+  toolCall,
+} from '../support/cedar-fixtures.ts';
 
 const ASK = (when: string, id = 'ask') =>
   `@id("${id}") @reason("because of ${id}") @obligation("require_approval") forbid(principal, action, resource) when { ${when} };\n`;
@@ -14,7 +30,7 @@ const pay = (args = PAY, over = {}) => toolCall('pay/transfer', args, { caller, 
 const approvalOf = (over: Partial<Approval> = {}): Approval => ({
   by: 'ada',
   at: NOW - 1_000,
-  callHash: callHashOf(run.id, pay().target),
+  callHash: callHashOf(run.id, pinned(pay().target)),
   ...over,
 });
 
@@ -34,7 +50,7 @@ describe('an ask', () => {
       code: 'approval_required',
       policies: ['ask'],
       reason: 'because of ask',
-      callHash: callHashOf(run.id, pay().target),
+      callHash: callHashOf(run.id, pinned(pay().target)),
     });
     expect(outcome(pdp.decide({ ...pay(), approval: approvalOf() }))).toBe('permit');
   });
@@ -74,10 +90,10 @@ describe('an ask', () => {
   });
 
   it.each<[string, Partial<Approval>]>([
-    ['of other arguments', { callHash: callHashOf(run.id, pay({ ...PAY, amount: 501 }).target) }],
-    ['of another recipient', { callHash: callHashOf(run.id, pay({ ...PAY, to: 'DE03' }).target) }],
-    ['of another run', { callHash: callHashOf(runOf().id, pay().target) }],
-    ['of another tool', { callHash: callHashOf(run.id, toolCall('mail/send', PAY).target) }],
+    ['of other arguments', { callHash: callHashOf(run.id, pinned(pay({ ...PAY, amount: 501 }).target)) }],
+    ['of another recipient', { callHash: callHashOf(run.id, pinned(pay({ ...PAY, to: 'DE03' }).target)) }],
+    ['of another run', { callHash: callHashOf(runOf().id, pinned(pay().target)) }],
+    ['of another tool', { callHash: callHashOf(run.id, pinned(toolCall('mail/send', PAY).target)) }],
     ['from the future', { at: NOW + 1 }],
     ['of nothing', { callHash: '' }],
   ])('is not lifted by an approval %s', (_name, over) => {
@@ -87,6 +103,28 @@ describe('an ask', () => {
   it('does not depend on the order in which arguments were written', () => {
     const { currency, amount, to } = PAY;
     expect(callHashOf(run.id, pay({ currency, amount, to }).target)).toBe(callHashOf(run.id, pay().target));
+  });
+
+  it('is not lifted by an approval given before the tool was reviewed anew', () => {
+    const [, ...others] = PAY_TOOLS;
+    const [transfer = {}] = PAY_TOOLS;
+    const changed = catalogueOf({ pay: [{ ...transfer, description: 'now somewhere else' }, ...others] });
+    const policies = `${PERMIT_ALL}${ASK('true')}`;
+    const approved = { ...pay(), approval: approvalOf() };
+    expect(pdpFor(policies).decide(approved).effect).toBe('permit');
+    expect(pdpFor(policies, changed).decide(approved)).toMatchObject({
+      effect: 'ask',
+      callHash: callHashOf(run.id, pinned(pay().target, changed)),
+    });
+  });
+
+  it('is not lifted by an approval of a definition that the caller makes up', () => {
+    const changed = catalogueOf({ pay: [...PAY_TOOLS] });
+    const target = { ...pay().target, definition: 'of the past' } as AuthorizationRequest['target'];
+    const approval = approvalOf({ callHash: callHashOf(run.id, target) });
+    expect(pdpFor(PERMIT_ALL + ASK('true'), changed).decide({ ...pay(), target, approval }).effect).toBe(
+      'ask',
+    );
   });
 });
 

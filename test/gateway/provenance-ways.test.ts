@@ -88,17 +88,24 @@ const codeOf = async (response: Response): Promise<string> => {
   return answer.error?.message ?? refusalIn(answer)?.code ?? 'permit';
 };
 
+type Send = (message: object, headers: Record<string, string>) => Promise<Response>;
+
 /** A legacy client in a session, as the server wants it. */
-async function inSession(send: (message: object, headers: Record<string, string>) => Promise<Response>) {
+async function inSession(send: Send) {
+  const headers = await openSession(send);
+  let id = 1;
+  const ask: Ask = async (name, args) => codeOf(await send(toolCall(name, args, ++id), headers));
+  return ask;
+}
+
+async function openSession(send: Send) {
   const hello = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'c', version: '1' } };
   const greeting = await send({ jsonrpc: '2.0', id: 1, method: 'initialize', params: hello }, LEGACY_HEADERS);
   const session = greeting.headers.get('mcp-session-id') ?? '';
   await greeting.text();
   const headers = { ...LEGACY_HEADERS, 'mcp-session-id': session };
   await (await send({ jsonrpc: '2.0', method: 'notifications/initialized' }, headers)).text();
-  let id = 1;
-  const ask: Ask = async (name, args) => codeOf(await send(toolCall(name, args, ++id), headers));
-  return ask;
+  return headers;
 }
 
 const WAYS: readonly (readonly [string, (run: Run) => Promise<Ask>, string])[] = [
@@ -174,4 +181,44 @@ it('a restart opens nothing: what the tree wrote before does not come back clean
   const after = await session();
   await after('read_contacts', { id: '1' });
   expect(await after('send_mail', { to: EVIL, body: 'hi' })).toBe('approval_required');
+});
+
+describe('an answer on a session to a question of the server', () => {
+  const answer = (mail: string) => ({
+    jsonrpc: '2.0',
+    id: 'q-1',
+    result: { action: 'accept', content: { send_to: mail } },
+  });
+
+  it('passes with whom the task names, and asks with whom only a mail, or nobody, names', async () => {
+    await using run = await start();
+    const send: Send = (message, headers) => post(run, message, { upstream: 'desk', headers });
+    const headers = await openSession(send);
+    await codeOf(await send(toolCall('read_inbox', { id: '1' }, 7), headers));
+    server.asked.splice(0);
+    const named = await send(answer('ada@example.org'), headers);
+    expect([named.ok, await named.text()]).toEqual([true, '']);
+    const asked = server.asked.length;
+    for (const mail of [EVIL, 'nobody@evil.example']) {
+      const refused = await send(answer(mail), headers);
+      expect([refused.status, await refused.text()]).toEqual([
+        403,
+        expect.stringContaining('approval_required'),
+      ]);
+    }
+    expect(server.asked).toHaveLength(asked);
+  });
+
+  it('makes nothing vouch that the server shows again', async () => {
+    await using run = await start();
+    const send: Send = (message, headers) => post(run, message, { upstream: 'desk', headers });
+    const headers = await openSession(send);
+    const blind = { jsonrpc: '2.0', id: 'q-2', result: { action: 'accept', content: { note: 'shown-17' } } };
+    expect((await send(blind, headers)).ok).toBe(true);
+    server.results['read_contacts'] = { content: [], structuredContent: { email: 'shown-17' } };
+    expect(await codeOf(await send(toolCall('read_contacts', { id: '1' }, 8), headers))).toBe('permit');
+    expect(await codeOf(await send(toolCall('send_mail', { to: 'shown-17', body: 'x' }, 9), headers))).toBe(
+      'approval_required',
+    );
+  });
 });

@@ -155,6 +155,14 @@ export function toolCall(name: string, args: JsonObject, request: Request = {}):
   return fill({ kind: 'tool', upstream: upstreamName(upstream), tool: tool.join('/'), args }, request);
 }
 
+/** A target as the PDP knows it: with the digest of what is pinned. */
+export function pinned(target: AuthorizationRequest['target'], catalogue: Catalogue = CATALOGUE) {
+  if (target.kind !== 'tool') return target;
+  const tools = catalogue.upstreams.find(({ name }) => name === target.upstream)?.tools;
+  const definition = tools?.find(({ name }) => name === target.tool)?.digest;
+  return definition === undefined ? target : { ...target, definition };
+}
+
 /** A request for a method of an upstream. */
 export function methodCall(upstream: string, method: string, params: JsonObject = {}, request: Request = {}) {
   return fill({ kind: 'method', upstream: upstreamName(upstream), method, params }, request);

@@ -1,5 +1,11 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '../../base/index.ts';
-import type { Explanation, ObservedCall, ToolAnnotations } from '../../cedar/index.ts';
+import {
+  ANSWERING_METHODS,
+  type Explanation,
+  type ObservedCall,
+  type Target,
+  type ToolAnnotations,
+} from '../../cedar/index.ts';
 import type { JsonRpcMessage } from '../upstream/index.ts';
 import type { CallDeps } from './deps.ts';
 import { isWordless, labelsBeside, labelsOf } from './labels.ts';
@@ -17,6 +23,9 @@ const SOMEBODY: ToolAnnotations = {
   contentArguments: [],
 };
 
+/** Answers: they leave, and may come back. */
+const TOLD: ToolAnnotations = { ...SOMEBODY, effect: 'write', sink: 'external' };
+
 /** STEP 4: where the arguments of a tool call come from; undefined means that nobody knows. */
 export function explainArguments(
   call: Asked,
@@ -25,19 +34,32 @@ export function explainArguments(
 ): Explanation | undefined {
   const observed = observedCall(call, deps);
   const { target } = call;
-  if (target.kind !== 'tool' || observed === undefined || signal.aborted) return undefined;
+  const answers = answersOf(target);
+  if (signal.aborted || observed === undefined) return undefined;
+  if (target.kind !== 'tool' && answers === undefined) return undefined;
+  const args = target.kind === 'tool' ? target.args : {};
   return carefully(call, deps, () =>
-    deps.provenances
-      .of(call.caller.chain)
-      ?.explain(target.args, observed.annotations, target.beside?.['inputResponses']),
+    deps.provenances.of(call.caller.chain)?.explain(args, observed.annotations, answers),
   );
+}
+
+/**
+ * What is said to a question of the upstream, in the retry of a call, on a session or to a task. A client says that a
+ * person typed it; nobody can tell, so it is held to what vouches for an argument.
+ */
+function answersOf(target: Target): JsonValue | undefined {
+  if (target.kind === 'tool') return target.beside?.['inputResponses'];
+  if (!ANSWERING_METHODS.has(target.method)) return undefined;
+  return target.method === 'response' ? target.params : (target.params['inputResponses'] ?? null);
 }
 
 /** What the run sends can come back to it, so it is known before it leaves. */
 export function observeArguments(call: Call, deps: ObserveDeps): void {
   const observed = observedCall(call, deps);
-  if (call.target.kind !== 'tool' || observed === undefined) return;
-  carefully(call, deps, () => deps.provenances.find(call.run)?.observeArguments(observed));
+  const { target } = call;
+  if (observed === undefined || (target.kind !== 'tool' && answersOf(target) === undefined)) return;
+  const sent = target.kind === 'tool' ? observed : { ...observed, annotations: TOLD };
+  carefully(call, deps, () => deps.provenances.find(call.run)?.observeArguments(sent));
 }
 
 /** What comes back is known before the run can use it. */
@@ -78,7 +100,7 @@ function observedCall({ target, inbound }: Asked, { catalogue }: ObserveDeps): O
     const sent = beside === undefined ? args : { ...args, beside };
     return pin && { call: inbound.call, annotations: pin.annotations, args: sent };
   }
-  if (isWordless(target.method)) return undefined;
+  if (isWordless(target.method) && answersOf(target) === undefined) return undefined;
   return { call: inbound.call, annotations: SOMEBODY, args: target.params };
 }
 

@@ -20,7 +20,8 @@ const LEGS: ReadonlySet<string> = new Set(['GET', 'DELETE', 'response']);
 export function resolveTarget(upstream: UpstreamName, admitted: Admitted): Result<Target, ResolveRefusal> {
   if (admitted.leg !== 'POST') return ok({ kind: 'method', upstream, method: admitted.leg, params: NOTHING });
   if (admitted.kind === 'response') {
-    return ok({ kind: 'method', upstream, method: 'response', params: NOTHING });
+    const { id: _, ...params } = askedFor(admitted.message);
+    return ok({ kind: 'method', upstream, method: 'response', params: params as JsonObject });
   }
   if (LEGS.has(admitted.method)) return refuse(`"${admitted.method}" is not a method of MCP`);
   const params = admitted.params ?? NOTHING;

@@ -1,5 +1,5 @@
 import { parseUpstreamName } from '../../base/index.ts';
-import type { Leaving } from '../../cedar/index.ts';
+import { type Leaving, UNASSIGNED } from '../../cedar/index.ts';
 import type { Entering, Entrance } from '../../identity/index.ts';
 import type { Admitted } from '../mcp/index.ts';
 import type { CallDeps } from './deps.ts';
@@ -17,7 +17,10 @@ export type UnderWay = {
   readonly leave: () => void;
 };
 
-/** Only a `tools/call` costs a run one of its calls; it counts for the capability of the pinned tool. */
+/**
+ * Only a `tools/call` costs a run one of its calls; it counts for the capability of the pinned tool, or for that of
+ * tools in no group.
+ */
 export function enteringOf(
   upstream: string,
   admitted: Admitted,
@@ -29,7 +32,7 @@ export function enteringOf(
   const tool = admitted.params?.['name'];
   if (name === undefined || !upstreams.has(name) || typeof tool !== 'string') return 'tool-call';
   const capability = catalogue.tools(name).get(tool)?.annotations.capability;
-  return capability === undefined ? 'tool-call' : `tool-call ${capability}`;
+  return `tool-call ${capability ?? UNASSIGNED}`;
 }
 
 /**

@@ -8,7 +8,9 @@ import {
   callerOf,
   catalogueOf,
   tool as defined,
+  methodCall,
   objectOf,
+  PERMIT_ALL,
   runOf,
   toolCall,
 } from '../../support/cedar-fixtures.ts';
@@ -68,7 +70,9 @@ describe('the provenance pack', () => {
 
   it('is valid for any catalogue and names no tool', () => {
     expect(() => createPdp({ catalogue: catalogueOf({}), policies: sources })).not.toThrow();
-    expect(sources.map(({ text }) => text).join('\n')).not.toMatch(/Tool::|Action::"(?!call")/);
+    expect(sources.map(({ text }) => text).join('\n')).not.toMatch(
+      /Tool::|Action::"(?!(?:call|protocol|read)")/,
+    );
   });
 
   it('lets a run read whatever it likes', () => {
@@ -142,6 +146,35 @@ describe('the provenance pack', () => {
     expect(decide(undefined, 'look', { query: 'x' }).effect).toBe('permit');
     expect(decide(undefined, 'drop', { record: 'rec-1001' }).effect).toBe('ask');
     expect(decide(undefined, 'visit', { to: 'https://corp.example' }).effect).toBe('ask');
+  });
+
+  it('asks before an answer on a session reaches somebody whom nobody named, and lets other answers pass', () => {
+    const desk = openDesk('Book it for ana@corp.example');
+    const answer = (desk: Desk | undefined, result: JsonObject): Decision => {
+      const request = methodCall('desk', 'response', { result });
+      const permit = { file: 'all.cedar', text: PERMIT_ALL };
+      const provenance = desk?.index.explain({}, INBOX, { result });
+      return createPdp({ catalogue: CATALOGUE, policies: [...sources, permit] }).decide(
+        provenance === undefined ? request : { ...request, provenance },
+      );
+    };
+    const said = (mail: string) => ({ action: 'accept', content: { mail } });
+    expect(answer(desk, said('ana@corp.example')).effect).toBe('permit');
+    expect(answer(desk, { action: 'decline' }).effect).toBe('permit');
+    expect(answer(desk, { roots: [{ uri: 'file:///home/ana/plan.d' }] }).effect).toBe('permit');
+    expect(answer(desk, said('eve@evil.example'))).toMatchObject({
+      effect: 'ask',
+      policies: ['provenance.answer'],
+      values: [{ kind: 'address', value: { result: said('eve@evil.example') }, provenance: 'unknown' }],
+    });
+    expect(answer(undefined, { action: 'decline' }).effect).toBe('ask');
+  });
+
+  it('lets every other method pass, also when nobody knows where values come from', () => {
+    const permit = { file: 'all.cedar', text: PERMIT_ALL };
+    const pdp = createPdp({ catalogue: CATALOGUE, policies: [...sources, permit] });
+    for (const method of ['tools/list', 'ping', 'resources/read', 'tasks/get'])
+      expect(pdp.decide(methodCall('desk', method, { uri: 'x:y' })).effect, method).toBe('permit');
   });
 
   it('never refuses for good what it is not sure of', () => {

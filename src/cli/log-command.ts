@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { logList, logShow, logVerify } from './log.ts';
 import { logExport, logVerifyBundle } from './log-bundle.ts';
+import { logCopy, logRestore, type RestoreFlags } from './log-copy.ts';
 import { type EraseFlags, logErase, logPrune } from './log-erase.ts';
 import { logCheckProof, logProve } from './log-prove.ts';
 import { logFollow, logQuery } from './log-query.ts';
@@ -22,6 +23,7 @@ export function addLog(log: Command, done: Done, out: Out): void {
   addReading(log, done, out);
   addProofs(log, done, out);
   addErasure(log, done, out);
+  addSecondCopy(log, done, out);
 }
 
 /** What happened, for people and programs. */
@@ -164,6 +166,25 @@ function addErasure(log: Command, done: Done, out: Out): void {
     .action(async (flags: { config: string; before: string; reason: string }) =>
       done(await logPrune({ ...flags, out })),
     );
+}
+
+/** The copy on another host; see docs/operate-log.md. */
+function addSecondCopy(log: Command, done: Done, out: Out): void {
+  const config = ['-c, --config <file>', 'configuration file of the gateway, which must be stopped'] as const;
+  log
+    .command('copy')
+    .description('fill an empty second copy from the data folder')
+    .requiredOption(...config)
+    .action(async (flags: { config: string }) => done(await logCopy({ ...flags, out })));
+  log
+    .command('restore')
+    .description('put a lost or shortened log together again from its second copy, and prove it')
+    .requiredOption('--from-remote', 'from log.remote of the configuration')
+    .requiredOption(...config)
+    .requiredOption('--checkpoint <file>', 'the newest checkpoint that a witness has, or you have kept')
+    .option('--key <vkey>', 'public key of the log, as it was handed out')
+    .option('--policy <file>', 'tlog-policy: which log to believe, which witnesses must have seen it')
+    .action(async (flags: RestoreFlags) => done(await logRestore({ ...flags, out })));
 }
 
 type ExportBundleFlags = { data: string; bundle: string; content?: true };

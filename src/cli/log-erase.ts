@@ -1,6 +1,7 @@
 import { parseRunId, type RunId, SallyportError, systemClock } from '../base/index.ts';
 import { adminUrlOf, type Config, EraseResult } from '../gateway/index.ts';
 import { type EmbeddedLog, openEmbeddedLog, openLogReader } from '../storage/index.ts';
+import { copySettings } from './copy-settings.ts';
 import { loadConfig } from './load-config.ts';
 import { originOf } from './open-gateway.ts';
 import { openSealingKey } from './open-sealing-key.ts';
@@ -116,5 +117,6 @@ async function openOffline(config: Config): Promise<EmbeddedLog> {
     checkpointEveryMs: 1000,
     sealingKey: await openSealingKey(config),
     content: config.content,
+    copy: copySettings(config.log, process.env),
   });
 }

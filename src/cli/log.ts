@@ -213,7 +213,8 @@ function readCheckpoint(path: string): string {
   return readText(path, 'name a checkpoint file');
 }
 
-function readPolicy(path: string): TlogPolicy {
+/** Reads a tlog-policy file. Throws `ERR_CONFIG_INVALID` when it is none or names no log. */
+export function readPolicy(path: string): TlogPolicy {
   const policy = parseTlogPolicy(readText(path, 'name a tlog-policy file'));
   if (!policy.ok) throw new SallyportError('ERR_CONFIG_INVALID', `${path}: ${policy.error}`);
   if (policy.value.logs.length > 0) return policy.value;

@@ -43,7 +43,6 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
   const now = systemClock;
   const sealingKey = await openSealingKey(config);
   await using opening = new AsyncDisposableStack();
-  const copy = copySettings(config.log, process.env);
   const embedded = opening.use(
     await openEmbeddedLog({
       folder: config.data,
@@ -57,7 +56,7 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
         reserveBytes: config.log.reserveMegabytes * MEGABYTE,
         minFreeBytes: config.log.minFreeMegabytes * MEGABYTE,
       },
-      ...(copy === undefined ? {} : { copy }),
+      copy: copySettings(config.log, process.env),
       content: config.content,
     }),
   );

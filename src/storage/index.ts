@@ -26,6 +26,9 @@ export {
   openStopFile,
   type PastRun,
   publishEmbeddedLog,
+  type Restored,
+  type RestoreOptions,
+  restoreLog,
   type StopFile,
   type StoredRun,
 } from './embedded/index.ts';
@@ -38,3 +41,9 @@ export {
   openMirrorStore,
 } from './postgres/index.ts';
 export { openRedisState, type RedisState, type RedisStateOptions } from './redis/index.ts';
+export {
+  createRedisStream,
+  type LogStream,
+  type RedisStreamOptions,
+  type StreamEntry,
+} from './second-copy/index.ts';

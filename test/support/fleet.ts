@@ -56,6 +56,8 @@ export type FleetOptions = {
   readonly state: readonly object[];
   /** Each has signing keys of its own, made an hour ago, and all have one key file that encrypts them. */
   readonly ownKeys?: boolean;
+  /** Section `log` of each configuration. */
+  readonly log?: object;
 };
 
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
@@ -71,6 +73,7 @@ export async function prepareFleet({
   upstreamUrl,
   state,
   ownKeys = false,
+  log = {},
 }: FleetOptions): Promise<FleetSetting> {
   const transport = { kind: 'http', url: upstreamUrl };
   const lab = await prepareLab({ upstreams: [{ name: 'hold', transport }] });
@@ -94,6 +97,7 @@ export async function prepareFleet({
       agentPlane: { host: '127.0.0.1', port: agentPort },
       adminPlane: { host: '127.0.0.1', port: adminPort },
       state: entry,
+      log,
       ...(ownKeys ? { keys: { encryption: { file: kek } } } : {}),
     };
     const configFile = join(lab.folder, `gateway-${i}.json`);

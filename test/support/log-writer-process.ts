@@ -2,10 +2,12 @@
 // argv: data folder, number of parallel callers, and as `name=number` when wanted: `jump` (the clock is off by up to
 // so many seconds, in either direction and differently at each look), `timeout` (milliseconds for a batch), `content`
 // (characters that each call says and is answered; then each run makes ten calls), `terminate` (after so many milliseconds
-// the thread of the log is ended).
-import { type RunId, systemClock } from '../../src/base/index.ts';
+// the thread of the log is ended), `copy` (port of a Redis on loopback for the second copy; what it refuses is tried again).
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type RunId, SallyportError, systemClock } from '../../src/base/index.ts';
 import { openEmbeddedLog } from '../../src/storage/index.ts';
 import { intent, newCall, newRun, outcome, runOpen } from './records.ts';
+import { copyOn } from './second-copy.ts';
 
 const [folder = '', callers = '1', ...settings] = process.argv.slice(2);
 const setting = (name: string): number | undefined => {
@@ -16,6 +18,7 @@ const jump = setting('jump') ?? 0;
 const timeout = setting('timeout');
 const content = setting('content');
 const terminate = setting('terminate');
+const copy = setting('copy');
 const say = (line: string): void => {
   process.stdout.write(`${line}\n`); // a pipe: written before it returns
 };
@@ -33,8 +36,9 @@ const log = await openEmbeddedLog({
   checkpointEveryMs: 50,
   ...(timeout === undefined ? {} : { appendTimeoutMs: timeout }),
   ...(content === undefined ? {} : { content: { keep: 'encrypted', maxBytes: 1_000_000 } }),
+  ...(copy === undefined ? {} : { copy: copyOn({ url: `redis://127.0.0.1:${copy}` }) }),
 });
-say(`open ${log.recovered.length}`);
+say(`open ${log.recovered.length} sent ${log.aligned?.sent ?? 0} adopted ${log.aligned?.adopted ?? 0}`);
 void log.failed.then((error) => {
   say(`failed ${error.message}`);
   process.exit(3);
@@ -55,10 +59,17 @@ async function oneCall(run: RunId): Promise<void> {
 
 async function callForEver(): Promise<void> {
   for (;;) {
-    const run = newRun();
-    await log.append(runOpen(run));
-    for (let i = 0; content === undefined || i < CALLS_PER_RUN; i++) await oneCall(run);
+    await oneRun().catch((error: unknown) => {
+      if (!(error instanceof SallyportError) || error.code !== 'ERR_LOG_COPY_UNAVAILABLE') throw error;
+      return sleep(20);
+    });
   }
+}
+
+async function oneRun(): Promise<void> {
+  const run = newRun();
+  await log.append(runOpen(run));
+  for (let i = 0; content === undefined || i < CALLS_PER_RUN; i++) await oneCall(run);
 }
 
 function textAbout(what: string, length: number): string {

@@ -13,6 +13,7 @@ export { openLogQueries } from './log-queries.ts';
 export { type LogReader, openLogReader } from './log-reader.ts';
 export { openNoticeFile } from './notice-file.ts';
 export { publishEmbeddedLog } from './published-log.ts';
+export { type Restored, type RestoreOptions, restoreLog } from './restore-log.ts';
 export type { PastRun } from './run-counts.ts';
 export { createEmbeddedRuns, type EmbeddedRuns, type EmbeddedRunsOptions } from './run-store.ts';
 export type { StoredRun } from './run-tree.ts';

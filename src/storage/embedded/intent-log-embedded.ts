@@ -51,7 +51,7 @@ export type EmbeddedLogOptions = {
   /** Encrypts the key of the log where it lies; one that is there in the clear is encrypted at once. */
   readonly sealingKey?: SealingKey | undefined;
   /** A second copy on another host: a record is acknowledged when both hold it. */
-  readonly copy?: CopySettings;
+  readonly copy?: CopySettings | undefined;
   /** What to keep of what records say. Without it a record must be committed to what it says before it comes here. */
   readonly content?: ContentOptions;
 };

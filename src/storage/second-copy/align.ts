@@ -37,9 +37,10 @@ export async function align(deps: AlignDeps, { begin }: { readonly begin: boolea
 
 /** The last records that both have. What the stream no longer has is passed over: it was trimmed. */
 async function compareEnds(size: number, { stream, local }: AlignDeps): Promise<void> {
+  if (size === 0) return;
   const from = Math.max(0, size - COMPARED);
   const theirs = (await stream.read(from, size - from)).filter(({ idx }) => idx < size);
-  if (size > 0 && theirs.at(-1)?.idx !== size - 1) throw forked(size - 1);
+  if (theirs.at(-1)?.idx !== size - 1) throw forked(size - 1);
   const mine = new Map(local.read(from, size - from).map(({ idx, bytes }) => [idx, leafHash(bytes)]));
   const different = theirs.find(({ idx, bytes }) => mine.get(idx) !== leafHash(bytes));
   if (different !== undefined) throw forked(different.idx);

@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { SallyportError } from '../base/index.ts';
 import { addAgents } from './agents-command.ts';
 import { checkConfig } from './check-config.ts';
-import { connect } from './connect.ts';
+import { type ConnectFlags, connect } from './connect.ts';
 import { type ExportFlags, exportLog } from './export.ts';
 import { listKeys, removeKey, rotateKeys } from './keys.ts';
 import { addLog } from './log-command.ts';
@@ -90,15 +90,21 @@ function addConnect(program: Command, done: (code: number) => void): void {
     .command('connect')
     .description('stdio MCP server that attests, holds the key and reaches an upstream through the gateway')
     .argument('<url>', 'MCP endpoint of the gateway, for example http://127.0.0.1:8474/mcp/files')
-    .requiredOption('--key <file>', 'private key (JWK, mode 0600) that an attestor of the gateway trusts')
-    .requiredOption('--issuer <issuer>', 'issuer the attestor expects')
-    .requiredOption('--subject <subject>', 'subject the attestor expects')
-    .requiredOption('--purpose <purpose>', 'what the run is for; must be one of the agent')
+    .option('--key <file>', 'private key (JWK, mode 0600) that an attestor of the gateway trusts')
+    .option('--issuer <issuer>', 'issuer the attestor expects')
+    .option('--subject <subject>', 'subject the attestor expects')
+    .option('--assertion-file <file>', 'instead of a key: the file in which the platform keeps a JWT')
+    .option('--purpose <purpose>', 'what the run is for; must be one of the agent')
     .option('--http <port>', 'serve on this loopback port instead of stdio; 0 takes a free one', toPort)
+    .option('--direct', 'the URL is a server without a gateway: nothing is decided, nothing is logged')
+    .option(
+      '--login [client-id]',
+      'with --direct: a person logs in; the client registers itself without an id',
+    )
+    .option('--authorization-server <issuer>', 'with --direct: the only one that will do')
+    .option('--allow-bearer', 'with --direct: take tokens that are not bound to a key')
     .action(async (url: string, options: ConnectFlags) => done(await connect({ url, ...options, complain })));
 }
-
-type ConnectFlags = { key: string; issuer: string; subject: string; purpose: string; http?: number };
 
 function toPort(text: string): number {
   const port = Number(text);

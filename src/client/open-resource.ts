@@ -94,6 +94,7 @@ async function askForToken(
   const requestedAt = deps.now();
   const answer = await postForm(server.tokenEndpoint, form, { key: proofKey }, deps);
   const token = parseAccessToken(answer, requestedAt, { allowBearer });
+  if (token.ok && credential.kind === 'login') return { ...token.value, renewAt: token.value.expiresAt }; // asks nobody early
   if (token.ok) return token.value;
   throw new SallyportError('ERR_REQUEST_REFUSED', `token answer: ${token.error}`);
 }

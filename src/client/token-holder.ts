@@ -92,16 +92,22 @@ export class TokenHolder<Token extends AccessToken> {
     if (acquire === undefined || this.#isClosed) return undefined;
     if (this.#acquiring === undefined) {
       if (deps.now() < this.#restUntil) return undefined;
-      this.#restUntil = deps.now() + this.#pause;
-      this.#pause = Math.min(this.#pause * 2, MAX_PAUSE_MILLISECONDS);
+      this.#rest(deps.now() + this.#pause, Math.min(this.#pause * 2, MAX_PAUSE_MILLISECONDS));
     }
     try {
-      return await this.#renew(response);
+      const token = await this.#renew(response);
+      if (refused === undefined) this.#rest(Number.NEGATIVE_INFINITY, PAUSE_MILLISECONDS); // the first is no renewal
+      return token;
     } catch (error) {
       if (refused === undefined) throw error;
       log('renewal failed', { error: String(error) }); // the caller gets the refusal itself
       return undefined;
     }
+  }
+
+  #rest(until: number, next: number): void {
+    this.#restUntil = until;
+    this.#pause = next;
   }
 
   /** A `fetch` with token and proof. Follows no redirect. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { type CryptoKey, calculateJwkThumbprint, importJWK, type JWK, SignJWT } from 'jose';
 import { type Clock, isJsonObject, SallyportError, systemClock, toEpochSeconds } from '../base/index.ts';
 
@@ -38,6 +38,22 @@ export async function assertionFromKeyFile(
     .setIssuedAt(issuedAt)
     .setExpirationTime(issuedAt + LIFE_SECONDS)
     .sign(key);
+}
+
+/** Longest assertion in a file; the gateway takes no longer one. */
+const MAX_ASSERTION = 16 * 1024;
+
+/**
+ * Reads a JWT that a platform keeps in a file, such as a projected token of Kubernetes or a JWT-SVID. Read anew each
+ * time, because platforms replace it. Throws `ERR_KEY_INVALID` for a file that holds something else.
+ */
+export async function assertionFromFile(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new SallyportError('ERR_KEY_INVALID', `${file} cannot be read`, { cause });
+  });
+  const assertion = text.trim();
+  if (assertion.length <= MAX_ASSERTION && /^[\w-]+\.[\w-]+\.[\w-]+$/.test(assertion)) return assertion;
+  throw new SallyportError('ERR_KEY_INVALID', `${file} holds no JWT; it must be one, and nothing else`);
 }
 
 /** Permissions are taken from the opened file, so that it cannot be swapped in between. */

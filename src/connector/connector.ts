@@ -5,7 +5,17 @@ import { type AgentRun, type RunIntent, startRun } from '../client/index.ts';
 import { Bridge, type ConnectorLog } from './bridge.ts';
 import { readLines } from './lines.ts';
 
-export type ConnectorOptions = {
+/** What a connector carries messages to, and how it leaves. */
+export type Target = {
+  readonly url: string;
+  /** Adds token and proof. */
+  readonly fetch: typeof globalThis.fetch;
+  /** Never rejects: says in the log what came of it. */
+  readonly end: () => Promise<void>;
+};
+
+/** How a run behind a gateway is started. */
+export type RunOptions = {
   /** Base URL of the gateway's agent plane. */
   readonly gateway: string;
   /** Name of the upstream, as in the gateway's configuration. */
@@ -13,14 +23,21 @@ export type ConnectorOptions = {
   /** What proves where the run comes from; a function is called again to renew (see `startRun`). */
   readonly attest: string | (() => Promise<string>);
   readonly intent: RunIntent;
+  readonly log: ConnectorLog;
+  readonly fetch?: typeof globalThis.fetch;
+};
+
+/** The MCP client's side of a connector on stdio. */
+export type LineStreams = {
   readonly stdin: Readable;
   /** Carries MCP messages and nothing else. */
   readonly stdout: Writable;
   readonly log: ConnectorLog;
   /** Ends the connector as the end of `stdin` does. */
   readonly signal?: AbortSignal;
-  readonly fetch?: typeof globalThis.fetch;
 };
+
+export type ConnectorOptions = RunOptions & LineStreams;
 
 /** Bytes of one message from the MCP client; the gateway has a limit of its own. */
 const LINE_LIMIT = 64 * 1024 * 1024;
@@ -35,23 +52,38 @@ const DRAIN_MILLISECONDS = 1000;
  * gives no run.
  */
 export async function runConnector(options: ConnectorOptions): Promise<void> {
-  const { gateway, upstream, attest, intent, stdin, stdout, log } = options;
+  return carryLines(await startTarget(options), options);
+}
+
+/** Starts a run as a target. Throws `ERR_REQUEST_REFUSED` when the gateway gives none. */
+export async function startTarget(options: RunOptions): Promise<Target> {
+  const { gateway, upstream, attest, intent, log, fetch } = options;
   const run = await startRun({
     gateway,
     assertion: attest,
     intent,
-    ...(options.fetch !== undefined && { fetch: options.fetch }),
+    log,
+    ...(fetch !== undefined && { fetch }),
   });
   log('run started', { run: run.id, upstream });
+  return { url: run.mcpUrl(upstream), fetch: run.fetch, end: () => endRun(run, log) };
+}
+
+/** Carries messages between lines and a target until `stdin` ends, then ends session and target. */
+export async function carryLines(target: Target, options: LineStreams): Promise<void> {
+  const { stdin, stdout, log } = options;
   const stop = new AbortController();
   const write = createLineWriter(stdout, stop.signal);
-  const bridge = new Bridge({ fetch: run.fetch, url: run.mcpUrl(upstream), write, log, stop: stop.signal });
+  const bridge = new Bridge({ ...target, write, log, stop: stop.signal });
   try {
     await readAll(stdin, stdout, bridge, options.signal);
     await Promise.race([bridge.settled(), sleep(DRAIN_MILLISECONDS, undefined, { ref: false })]);
   } finally {
     stop.abort();
-    await endAll(bridge, run, log);
+    await bridge
+      .endSession()
+      .catch((error: unknown) => log('session was not ended', { error: String(error) }));
+    await target.end();
   }
 }
 
@@ -93,8 +125,7 @@ function createLineWriter(stdout: Writable, stop: AbortSignal): (line: string) =
   };
 }
 
-async function endAll(bridge: Bridge, run: AgentRun, log: ConnectorLog): Promise<void> {
-  await bridge.endSession().catch((error: unknown) => log('session was not ended', { error: String(error) }));
+async function endRun(run: AgentRun, log: ConnectorLog): Promise<void> {
   await run.end().then(
     () => log('run ended', { run: run.id }),
     (error: unknown) => log('run was not ended, it expires by itself', { run: run.id, error: String(error) }),

@@ -1,21 +1,21 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type AgentRun, startRun } from '../client/index.ts';
 import type { ConnectorLog } from './bridge.ts';
-import type { ConnectorOptions } from './connector.ts';
+import { type RunOptions, startTarget, type Target } from './connector.ts';
 
-export type LoopbackOptions = Pick<
-  ConnectorOptions,
-  'gateway' | 'upstream' | 'attest' | 'intent' | 'log' | 'fetch'
-> & {
+export type LoopbackOptions = RunOptions & Listening;
+
+/** Where a connector listens. */
+export type Listening = {
+  readonly log: ConnectorLog;
   /** 0: any free one. */
   readonly port: number;
   /** Last part of the path: whoever knows it speaks as this run. A new one each time unless it is given. */
   readonly secret?: string;
 };
 
-/** A connector that listens. Disposing of it ends the run. */
+/** A connector that listens. Disposing of it ends what it leads to. */
 export type Loopback = AsyncDisposable & {
   /** What an MCP client is configured with. */
   readonly url: string;
@@ -37,21 +37,18 @@ const RETURNED = /^(?:content-type|cache-control|mcp-.+)$/;
  * Throws `ERR_REQUEST_REFUSED` when the gateway gives no run, a `TypeError` for a secret that can be guessed.
  */
 export async function startLoopback(options: LoopbackOptions): Promise<Loopback> {
-  const { gateway, upstream, attest, intent, log, port, fetch } = options;
-  const secret = options.secret ?? randomBytes(16).toString('base64url');
-  if (!/^[A-Za-z0-9_-]+$/.test(secret) || secret.length < MIN_SECRET)
-    throw new TypeError(`secret must be at least ${MIN_SECRET} characters of base64url`);
-  const run = await startRun({
-    gateway,
-    assertion: attest,
-    intent,
-    ...(fetch === undefined ? {} : { fetch }),
-  });
-  const path = `/mcp/${secret}`;
+  const secret = requireSecret(options);
+  return listen(await startTarget(options), { ...options, secret });
+}
+
+/** The same in front of a target that is open. It is ended when nothing can listen there. */
+export async function listen(target: Target, options: Listening): Promise<Loopback> {
+  const { port, log } = options;
+  const path = `/mcp/${requireSecret(options)}`;
   const server = createServer((request, response) => {
     const at = `${HOST}:${(server.address() as AddressInfo).port}`;
     const refusal = refusalOf(request, at, path);
-    if (refusal === undefined) void relay(request, response, { run, url: run.mcpUrl(upstream), log });
+    if (refusal === undefined) void relay(request, response, target, log);
     else refuse(response, refusal.status, refusal.message);
   });
   try {
@@ -60,18 +57,22 @@ export async function startLoopback(options: LoopbackOptions): Promise<Loopback>
       server.listen(port, HOST, resolve);
     });
   } catch (error) {
-    await run.end();
+    await target.end();
     throw error;
   }
-  log('run started', { run: run.id, upstream });
   return {
     url: `http://${HOST}:${(server.address() as AddressInfo).port}${path}`,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
-      await run.end();
+      await target.end();
     },
   };
+}
+
+function requireSecret({ secret = randomBytes(16).toString('base64url') }: Listening): string {
+  if (/^[A-Za-z0-9_-]+$/.test(secret) && secret.length >= MIN_SECRET) return secret;
+  throw new TypeError(`secret must be at least ${MIN_SECRET} characters of base64url`);
 }
 
 type Refusal = { readonly status: number; readonly message: string };
@@ -93,14 +94,15 @@ function refusalOf(
 async function relay(
   request: IncomingMessage,
   response: ServerResponse,
-  { run, url, log }: { readonly run: AgentRun; readonly url: string; readonly log: ConnectorLog },
+  target: Target,
+  log: ConnectorLog,
 ): Promise<void> {
   const gone = new AbortController();
   response.once('close', () => gone.abort());
   try {
     const body = await readBody(request);
     if (body === undefined) return refuse(response, 413, `the body is larger than ${BODY_LIMIT} bytes`);
-    const answer = await run.fetch(url, {
+    const answer = await target.fetch(target.url, {
       method: request.method ?? '',
       headers: pick(request.headers),
       signal: gone.signal,

@@ -6,7 +6,7 @@ import type { AuthorityDeps, TokenResponse } from './authority.ts';
 import { declareWithin } from './declaration.ts';
 import { narrow } from './envelope.ts';
 import { inferCapabilities } from './infer-capabilities.ts';
-import { type WantedIntent, wantedEnvelope } from './intent-details.ts';
+import { parseIntentDetails, type WantedIntent, wantedEnvelope } from './intent-details.ts';
 import { type KnownKey, openRun, renewRun } from './issue-run.ts';
 import type { Run } from './run.ts';
 import { parseSpiffeId, runSpiffeId } from './spiffe-id.ts';
@@ -40,16 +40,33 @@ export async function openAttestedRun(
   const wait = deps.throttle?.(agent.name);
   if (wait !== undefined) return slowDown(wait);
 
+  const wanted = intentOf(request.intent, attested.value);
+  if (!wanted.ok) return wanted;
+  const intent = wanted.value;
   const target = { resource: request.resource, binding: holder.binding };
   const known = await deps.runs.findByKey(agent.name, holder.thumbprint);
   if (known !== undefined) {
     const mine = await claimForRenewal(attested.value, known, holder, deps);
-    return mine.ok ? renewRun(known, [request.intent], target, deps) : mine;
+    return mine.ok ? renewRun(known, [intent], target, deps) : mine;
   }
-  const run = draftRun(agent, attested.value, request.intent, holder, deps);
+  const run = draftRun(agent, attested.value, intent, holder, deps);
   if (!run.ok) return run;
   const mine = await claimAssertion(attested.value, holder, deps);
-  return mine.ok ? openRun([run.value], target, deps, request.intent?.task) : mine;
+  return mine.ok ? openRun([run.value], target, deps, intent?.task) : mine;
+}
+
+/** The intent of the request, or the one in the agent's own assertion. In both it could be two. */
+function intentOf(
+  sent: WantedIntent | undefined,
+  { intentDetails }: Attested,
+): Result<WantedIntent | undefined, TokenRefusal> {
+  if (intentDetails === undefined) return ok(sent);
+  if (sent !== undefined) {
+    const twice = 'authorization_details must be sent once: in the form or in the assertion';
+    return refuseToken('invalid_authorization_details', twice);
+  }
+  const signed = parseIntentDetails(intentDetails);
+  return signed.ok ? signed : refuseToken('invalid_authorization_details', signed.error);
 }
 
 async function attest(

@@ -1,12 +1,14 @@
 import { parseArgs } from 'node:util';
 import { readRecords } from '../support/open-ops-gateway.ts';
+import { checkClients, clientsToMarkdown } from './clients.ts';
 import { type ConformanceGateway, openConformanceGateway } from './gateway.ts';
 import { type Check, type Revision, runReferee } from './referee.ts';
 import { lossesOf, type Results, toMarkdown, type Way, writeSection } from './report.ts';
 import { serveConformanceHttp } from './server/index.ts';
 import { openShim, type Shim } from './shim.ts';
 
-// npm run test:conformance: the official suite against one server, directly and through the gateway.
+// npm run test:conformance: the official suite against one server, directly and through the gateway, and its servers
+// against `sallyport/client` and `sallyport connect`.
 
 const DOCUMENT = new URL('../../docs/conformance.md', import.meta.url);
 
@@ -29,8 +31,14 @@ async function main(): Promise<number> {
   const recorded = readRecords(gateway.data).length;
   print(`${recorded} records in the intent log`);
   const losses = lossesOf(results);
-  if (values.write) await writeSection(DOCUMENT, table);
-  return losses.length === 0 ? 0 : 1;
+  const stories = await checkClients();
+  const clients = clientsToMarkdown(stories);
+  print(`\n${clients}\n`);
+  if (values.write) {
+    await writeSection(DOCUMENT, 'servers', table);
+    await writeSection(DOCUMENT, 'clients', clients);
+  }
+  return losses.length === 0 && stories.every(({ isPassed }) => isPassed) ? 0 : 1;
 }
 
 async function checkAll(

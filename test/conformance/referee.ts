@@ -32,7 +32,7 @@ export async function runReferee(url: string, revision: Revision): Promise<reado
   const folder = await mkdtemp(join(tmpdir(), 'conformance-'));
   try {
     const args = ['server', '--url', url, '--requirements', revision];
-    const output = await run([ENTRY, ...args, '-o', folder, '--timeout', String(SCENARIO_MS)]);
+    const { output } = await runSuite([...args, '-o', folder, '--timeout', String(SCENARIO_MS)]);
     const checks = await readChecks(folder);
     if (checks.length === 0) throw new Error(`the suite left no checks: ${output.slice(-2000)}`);
     return checks;
@@ -41,9 +41,14 @@ export async function runReferee(url: string, revision: Revision): Promise<reado
   }
 }
 
-/** The exit code says whether scenarios passed; the checks say more, so it is not looked at. */
-function run(args: readonly string[]): Promise<string> {
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: RUN_MS });
+/** Runs the suite. For servers its checks say more than its exit code; clients must also end well. */
+export function runSuite(
+  args: readonly string[],
+): Promise<{ readonly code: number | null; readonly output: string }> {
+  const child = spawn(process.execPath, [ENTRY, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: RUN_MS,
+  });
   let output = '';
   const collect = (chunk: Buffer): void => {
     output += chunk.toString();
@@ -52,7 +57,7 @@ function run(args: readonly string[]): Promise<string> {
   child.stderr.on('data', collect);
   return new Promise((done, fail) => {
     child.once('error', fail);
-    child.once('close', () => done(output));
+    child.once('close', (code) => done({ code, output }));
   });
 }
 

@@ -15,7 +15,7 @@ const TITLES: Readonly<Record<Way, string>> = {
   stdio: 'through the gateway, stdio upstream',
 };
 const EXTENSION = /^tasks-/;
-const BEGIN = '<!-- begin: written by npm run test:conformance -->';
+const BEGIN = { servers: 'written by', clients: 'of clients, written by' } as const;
 const END = '<!-- end -->';
 
 /** Everything that a way through the gateway lost. */
@@ -56,11 +56,12 @@ function toCell(direct: readonly Check[], way: readonly Check[]): string {
   return `${all - lost} of ${all}${note}`;
 }
 
-/** Replaces the generated part of a document. Throws when its markers are missing. */
-export async function writeSection(file: URL, text: string): Promise<void> {
+/** Replaces a generated part of a document. Throws when its markers are missing. */
+export async function writeSection(file: URL, part: keyof typeof BEGIN, text: string): Promise<void> {
+  const marker = `<!-- begin: ${BEGIN[part]} npm run test:conformance -->`;
   const document = await readFile(file, 'utf8');
-  const begin = document.indexOf(BEGIN);
+  const begin = document.indexOf(marker);
   const end = document.indexOf(END, begin);
-  if (begin === -1 || end === -1) throw new Error(`${file.pathname} lacks the markers ${BEGIN} and ${END}`);
-  await writeFile(file, `${document.slice(0, begin)}${BEGIN}\n\n${text}\n\n${document.slice(end)}`);
+  if (begin === -1 || end === -1) throw new Error(`${file.pathname} lacks the markers ${marker} and ${END}`);
+  await writeFile(file, `${document.slice(0, begin)}${marker}\n\n${text}\n\n${document.slice(end)}`);
 }

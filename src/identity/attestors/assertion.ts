@@ -28,7 +28,8 @@ export async function verifySigned(
   keys: IssuerKeys,
   { now, ...options }: JWTVerifyOptions & { readonly algorithms: string[]; readonly now: number },
 ): Promise<Result<JsonObject, AttestationRefusal>> {
-  const set = await keys.find(String(header['kid'])).catch(() => undefined);
+  const { kid } = header;
+  const set = await keys.find(kid === undefined ? undefined : String(kid)).catch(() => undefined);
   if (set === undefined) {
     return err({ reason: 'issuer_unavailable', detail: 'the keys of its issuer cannot be read now' });
   }

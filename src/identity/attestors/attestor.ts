@@ -18,6 +18,8 @@ export type Attested = {
   readonly opensRunsUntil: number;
   /** Given: good for one request only, also by the same key; the id under which its use is remembered. */
   readonly onlyOnce?: string;
+  /** What the agent declared in the assertion itself, under its own signature (JSON of RFC 9396 §2), not yet read. */
+  readonly intentDetails?: string;
 };
 
 /** Why an assertion proved nothing. The detail is fit for the caller: no claim values, no secret. */

@@ -12,8 +12,11 @@ export type KeySetSource =
 
 /** The public keys of a foreign issuer. */
 export interface IssuerKeys {
-  /** The set to verify a token with this `kid` by. Rejects when no set can be had that is recent enough. */
-  find(kid: string): Promise<LocalJWKSet>;
+  /**
+   * The set to verify a token with this `kid` by; a token without one is good for a set with one key that fits.
+   * Rejects when no set can be had that is recent enough.
+   */
+  find(kid: string | undefined): Promise<LocalJWKSet>;
 }
 
 export type IssuerKeysDeps = {
@@ -57,11 +60,12 @@ export function createIssuerKeys(source: KeySetSource, deps: IssuerKeysDeps): Is
     await loading;
   }
 
-  function isWanting(kid: string): boolean {
+  function isWanting(kid: string | undefined): boolean {
     if (loaded === undefined) return true;
     const { freshSeconds } = loaded.document;
     const freshFor = freshSeconds === undefined ? FRESH_MILLISECONDS : freshSeconds * 1000;
     if (now() - loaded.at > Math.min(freshFor, FRESH_MILLISECONDS)) return true;
+    if (kid === undefined) return false;
     return !loaded.document.kids.has(kid) && now() - (unknown.get(kid) ?? -Infinity) >= UNKNOWN_MILLISECONDS;
   }
 
@@ -81,7 +85,7 @@ export function createIssuerKeys(source: KeySetSource, deps: IssuerKeysDeps): Is
         await reload().catch((error: unknown) => {
           failure = error;
         });
-        if (failure === undefined) rememberUnknown(kid);
+        if (failure === undefined && kid !== undefined) rememberUnknown(kid);
       }
       if (loaded === undefined || now() - loaded.at > STALE_MILLISECONDS) {
         throw new Error('the keys of the issuer cannot be read', { cause: failure });

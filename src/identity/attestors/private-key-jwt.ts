@@ -49,7 +49,7 @@ type Client = { readonly agent: AgentName; readonly keys: IssuerKeys };
 
 /**
  * private_key_jwt (RFC 7523 §2.2): `iss` and `sub` are the agent, by name or SPIFFE ID; each assertion is good
- * for one request. Throws `ERR_CONFIG_INVALID` with every mistake in the entry.
+ * for one request, and may hold the intent as claim `authorization_details`. Throws `ERR_CONFIG_INVALID` with every mistake in the entry.
  */
 export function createPrivateKeyJwtAttestor(entry: PrivateKeyJwtEntry, deps: PrivateKeyJwtDeps): Attestor {
   const clients = parseClients(entry, deps);
@@ -72,11 +72,12 @@ export function createPrivateKeyJwtAttestor(entry: PrivateKeyJwtEntry, deps: Pri
       if (asAgent !== undefined && asAgent !== client.agent) return invalid('client_id is another client');
       const claims = await verifyClientAssertion(assertion, unverified, client.keys, entry, deps);
       if (!claims.ok) return claims;
-      const { jti, exp } = claims.value;
+      const { jti, exp, authorization_details: details } = claims.value;
+      const { kid } = unverified.header;
       const expiresAt = Math.ceil(Number(exp)) + SKEW_SECONDS + 1;
       const decisive = {
         sub: String(claims.value['sub']),
-        kid: String(unverified.header['kid']),
+        ...(kid === undefined ? {} : { kid: String(kid) }),
         jti: String(jti),
       };
       return ok({
@@ -85,6 +86,7 @@ export function createPrivateKeyJwtAttestor(entry: PrivateKeyJwtEntry, deps: Pri
         expiresAt,
         opensRunsUntil: expiresAt,
         onlyOnce: sha256(`${entry.name} ${client.agent} ${jti}`),
+        ...(details === undefined ? {} : { intentDetails: JSON.stringify(details) }),
       });
     },
   };
@@ -122,7 +124,9 @@ async function verifyClientAssertion(
 ): Promise<Result<JsonObject, AttestationRefusal>> {
   const { header, claims } = unverified;
   const { aud, jti } = claims;
-  if (typeof header['kid'] !== 'string') return invalid('its header must have a kid');
+  if (header['kid'] !== undefined && typeof header['kid'] !== 'string') {
+    return invalid('its kid must be a string; without one the client must have a single key');
+  }
   if (header['typ'] !== undefined && header['typ'] !== 'JWT' && header['typ'] !== 'client-authentication+jwt')
     return invalid('its typ must be client-authentication+jwt, JWT or absent');
   if (aud !== issuer)

@@ -76,6 +76,24 @@ describe('where arguments come from', () => {
     expect(server.asked.filter((asked) => asked === 'tools/call send_mail')).toHaveLength(1);
   });
 
+  it('is known to the end of a large result before that is released', async () => {
+    await using run = await lab.startRun(withTask);
+    const notes = Array.from({ length: 2_000 }, (_, at) => ({
+      id: at,
+      text: `${'late '.repeat(80)} note-${at}`,
+    }));
+    const last = { id: 2_000, sender: EVIL };
+    server.results['read_note'] = { content: [{ type: 'text', text: JSON.stringify([...notes, last]) }] };
+    try {
+      await ask(run, 'read_note', { id: '1' });
+      await mailTo(run, EVIL);
+    } finally {
+      server.results['read_note'] = { content: [{ type: 'text', text: NOTE }] };
+    }
+    const refusal = refusals().findLast((record) => record.run === run.id);
+    expect(refusal?.decision?.asked).toMatchObject({ to: { kind: 'address', provenance: 'systemField' } });
+  });
+
   it('is in the log without any value: of an intent as levels, of an ask with what would be approved', async () => {
     await using run = await lab.startRun(withTask);
     await ask(run, 'read_note', { id: '1' });

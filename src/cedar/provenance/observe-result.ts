@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../base/index.ts';
 import { scalarsOf } from './arguments-at.ts';
 import { roleOf } from './field-names.ts';
+import { MAX_TEXT } from './fragments.ts';
 import { type Leaf, NO_TRAITS, type RecordTraits, walkLeaves } from './leaves.ts';
 import type { Rank } from './level.ts';
 import {
@@ -17,23 +18,57 @@ import {
   UNKNOWN,
 } from './memory.ts';
 import { normalForm } from './normal-form.ts';
+import { passagesOf } from './passages.ts';
 import type { ObservedResult } from './provenance.ts';
 import { readResult } from './read-result.ts';
 import { isDistinctive } from './request-phrases.ts';
 import { eachPiece, listedNames, looksLikeAddress, MAX_VALUE } from './text-pieces.ts';
 import type { Echoes, ValueIndex } from './value-index.ts';
 
-/** Puts everything that came back into the index. What could not be looked at stays unknown. */
-export function observeResult(observed: ObservedResult, memory: Memory): void {
+/** Characters that are looked at before others get their turn: some milliseconds. */
+const TURN = 40 * 1024;
+/** What a value costs beside its characters. */
+const VALUE = 32;
+
+/**
+ * Puts everything that came back into the index, and stops again and again so that others get their turn. What could
+ * not be looked at stays unknown.
+ */
+export function* observing(observed: ObservedResult, memory: Memory): Generator<undefined, void> {
   const reader = createReader(observed, memory);
   const { parts, isWhole } = readResult(observed.result);
   let isRead = isWhole;
+  let looked = 0;
   for (const part of parts) {
-    if (part.kind === 'text') reader.readText(part.text);
-    else if (!walkLeaves(part.value, reader.source, reader)) isRead = false;
+    const leaves: Leaf[] = [];
+    if (part.kind === 'fields') {
+      const onLeaf = (leaf: Leaf): void => void leaves.push(leaf);
+      if (!walkLeaves(part.value, reader.source, { onLeaf, traitsOf: reader.traitsOf })) isRead = false;
+    }
+    for (const unit of part.kind === 'text' ? [part.text] : leaves) {
+      const prose = typeof unit === 'string' ? reader.readText(unit) : reader.readLeaf(unit);
+      looked += VALUE;
+      for (const passage of passagesOf(prose.text)) {
+        if (looked + passage.length > TURN) {
+          looked = 0;
+          yield;
+        }
+        looked += passage.length;
+        reader.readPassage(passage, prose);
+      }
+      if (looked <= TURN) continue;
+      looked = 0;
+      yield;
+    }
   }
   if (!isRead && observed.annotations.resultTrust !== 'own') memory.mayPointAtAnything = true;
 }
+
+/** What is a value and nothing else has none of these. */
+const MAY_HOLD_MORE = /[\s,;<(]/;
+
+/** A text whose pieces are to be noted. */
+type Prose = { readonly text: string; readonly rank: Rank; readonly field: number };
 
 function createReader({ call, annotations, args, labels }: ObservedResult, memory: Memory) {
   const { index, fields } = memory;
@@ -44,20 +79,11 @@ function createReader({ call, annotations, args, labels }: ObservedResult, memor
   const said = scalarsOf(args).values;
   const echoes = echoesOf(said, index);
   const source: RecordTraits = { ...NO_TRAITS, isNamed: said.some((value) => isNamed(value, memory)) };
+
   function note(text: string, rank: Rank, idRank: Rank, field: number, isMentioned = false): void {
     const origin = { rank, idRank, call: callNumber, field, labels: labelNumber, isMentioned };
     const isNoted = index.note(text, 0, text.length, origin, echoes);
     if (isMentioned && !isNoted) memory.mayPointAtAnything = true;
-  }
-
-  function noteText(text: string, rank: Rank, field: number): void {
-    const isMentioned = !isOwn;
-    const origin = { rank, idRank: rank, call: callNumber, field, labels: labelNumber, isMentioned };
-    const isWhole = eachPiece(text, (piece, start, end) => {
-      const isNoted = index.note(piece, start, end, origin, echoes);
-      if (isMentioned && !isNoted) memory.mayPointAtAnything = true;
-    });
-    if (isMentioned && !isWhole) memory.mayPointAtAnything = true;
   }
 
   function rankOfLeaf({ text, role, record, isOdd }: Leaf): Rank {
@@ -73,24 +99,36 @@ function createReader({ call, annotations, args, labels }: ObservedResult, memor
   return {
     source,
     traitsOf: (record: JsonObject, inherited: RecordTraits) => traitsOf(record, inherited, memory),
-    onLeaf(leaf: Leaf): void {
+    /** Notes the value, and gives back what else may be in it. */
+    readLeaf(leaf: Leaf): Prose {
       const field = fields.numberOf(leaf.field);
       const rank = rankOfLeaf(leaf);
       const isId = leaf.role !== 'text' || leaf.isBare;
       if (leaf.text.length <= MAX_VALUE)
         note(leaf.text, rank, isId ? rank : UNKNOWN, field, !isOwn && pointsAtRecord(leaf));
-      if (!/[\s,;<(]/.test(leaf.text)) return;
-      const inner = rank < NAMED_TEXT ? DERIVED : rank;
-      noteText(leaf.text, inner, field);
+      return {
+        text: MAY_HOLD_MORE.test(leaf.text) ? leaf.text : '',
+        rank: rank < NAMED_TEXT ? DERIVED : rank,
+        field,
+      };
     },
-    readText(text: string): void {
+    readText(text: string): Prose {
       const rank = !isOwn ? textRank(source) : isWrite ? DERIVED : OWN_RESULT;
       const inner = isOwn ? DERIVED : rank;
       if (text.length <= MAX_VALUE) note(text, rank, rank, 0);
       for (const name of isOwn && !isWrite ? listedNames(text) : []) {
         note(name, looksLikeAddress(name) ? inner : rank, rank, 0);
       }
-      noteText(text, inner, 0);
+      return { text, rank: inner, field: 0 };
+    },
+    readPassage(passage: string, { text, rank, field }: Prose): void {
+      const isMentioned = !isOwn;
+      const origin = { rank, idRank: rank, call: callNumber, field, labels: labelNumber, isMentioned };
+      const isWhole = eachPiece(passage, (piece, start, end) => {
+        const isNoted = index.note(piece, start, end, origin, echoes);
+        if (isMentioned && !isNoted) memory.mayPointAtAnything = true;
+      });
+      if (isMentioned && !(isWhole && text.length <= MAX_TEXT)) memory.mayPointAtAnything = true;
     },
   };
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { explain } from './explain.ts';
 import type { Memory } from './memory.ts';
 import { observeArguments } from './observe-arguments.ts';
-import { observeResult } from './observe-result.ts';
+import { observing } from './observe-result.ts';
 import { observeConstants, observeIntent, observePrincipal } from './observe-said.ts';
 import type { ProvenanceIndex } from './provenance.ts';
 import { createInterned, createLabelSets } from './small-tables.ts';
@@ -41,7 +41,10 @@ export function openProvenance({ secret, limits = DEFAULT_LIMITS }: ProvenanceOp
     observePrincipal: (names) => observePrincipal(names, memory),
     observeConstants: (values) => observeConstants(values, memory),
     observeArguments: (call) => observeArguments(call, memory),
-    observeResult: (result) => observeResult(result, memory),
+    observeResult(result) {
+      for (const turn of observing(result, memory)) void turn;
+    },
+    observing: (result) => observing(result, memory),
     observeGap() {
       index.seal();
       memory.mayPointAtAnything = true;

@@ -76,6 +76,11 @@ export interface ProvenanceIndex {
   observeArguments(call: ObservedCall): void;
   observeResult(result: ObservedResult): void;
   /**
+   * The same in turns, for a large result must not hold up others. It has to be gone through to its end before the
+   * result is released; until then the rest of it is unknown.
+   */
+  observing(result: ObservedResult): Iterable<undefined>;
+  /**
    * Some of what the tree has seen and written was not observed here. Results vouch for nothing from then on: the
    * tree may read back what it wrote itself.
    */

@@ -7,29 +7,28 @@ export type ResultPart =
   | { readonly kind: 'text'; readonly text: string };
 
 const MAX_TEXT = 1024 * 1024;
+/** Reading more of it would hold up others. */
+const MAX_YAML = 256 * 1024;
 const MAX_PARTS = 256;
 
-/** `isWhole` is false when there is more than is looked at. */
-export type ReadResult = { readonly parts: readonly ResultPart[]; readonly isWhole: boolean };
+/** Parts are read as they are asked for. `isWhole` is false when there is more than is looked at. */
+export type ReadResult = { readonly parts: Iterable<ResultPart>; readonly isWhole: boolean };
 
 /**
  * The parts of an MCP `CallToolResult` that can hold values: structured content, text blocks and embedded text
  * resources. Text that is JSON or YAML-like as a whole is read into its fields.
  */
 export function readResult(result: JsonValue): ReadResult {
-  const parts: ResultPart[] = [];
-  if (!isJsonObject(result)) return { parts, isWhole: true };
-  const structured = result['structuredContent'];
-  if (structured !== undefined && structured !== null) parts.push({ kind: 'fields', value: structured });
-  const content = result['content'];
-  if (!Array.isArray(content)) return { parts, isWhole: true };
-  const blocks = content as readonly JsonValue[];
-  let isWhole = blocks.length <= MAX_PARTS;
-  for (const block of blocks.slice(0, MAX_PARTS)) {
-    for (const part of readBlock(block)) parts.push(part);
-    isWhole &&= isShort(block);
-  }
-  return { parts, isWhole };
+  if (!isJsonObject(result)) return { parts: [], isWhole: true };
+  const { structuredContent: structured = null, content } = result;
+  const blocks: readonly JsonValue[] = Array.isArray(content) ? content : [];
+  const isWhole = blocks.length <= MAX_PARTS && blocks.every(isShort);
+  return { parts: partsOf(structured, blocks.slice(0, MAX_PARTS)), isWhole };
+}
+
+function* partsOf(structured: JsonValue, blocks: readonly JsonValue[]): Generator<ResultPart, void> {
+  if (structured !== null) yield { kind: 'fields', value: structured };
+  for (const block of blocks) yield* readBlock(block);
 }
 
 /** A text that is looked at to its end. */
@@ -51,14 +50,12 @@ function readBlock(block: JsonValue): readonly ResultPart[] {
   return typeof inner === 'string' ? [link, readText(inner)] : [link];
 }
 
-function readText(whole: string): ResultPart {
-  const text = whole.length > MAX_TEXT ? whole.slice(0, MAX_TEXT) : whole;
+/** What is cut off is neither JSON nor the whole of anything. */
+function readText(text: string): ResultPart {
+  if (text.length > MAX_TEXT) return { kind: 'text', text: text.slice(0, MAX_TEXT) };
   const first = text.trimStart().charAt(0);
-  if (first === '{' || first === '[') {
-    const value = readJson(text);
-    return value === undefined ? { kind: 'text', text } : { kind: 'fields', value };
-  }
-  const value = readYamlLike(text);
+  const isJson = first === '{' || first === '[';
+  const value = isJson ? readJson(text) : text.length > MAX_YAML ? undefined : readYamlLike(text);
   return value === undefined ? { kind: 'text', text } : { kind: 'fields', value };
 }
 

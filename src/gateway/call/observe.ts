@@ -1,8 +1,10 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../base/index.ts';
 import {
   ANSWERING_METHODS,
   type Explanation,
   type ObservedCall,
+  type ObservedResult,
   type Target,
   type ToolAnnotations,
 } from '../../cedar/index.ts';
@@ -62,16 +64,15 @@ export function observeArguments(call: Call, deps: ObserveDeps): void {
   carefully(call, deps, () => deps.provenances.find(call.run)?.observeArguments(sent));
 }
 
-/** What comes back is known before the run can use it. */
-export function observeResult(call: Call, message: JsonRpcMessage, deps: ObserveDeps): void {
-  const observed = observedCall(call, deps);
-  const result = message['result'];
-  if (observed === undefined || result === undefined) return;
-  const labels = labelsOf(call, deps);
-  carefully(call, deps, () => {
-    const index = deps.provenances.find(call.run);
+/** What comes back is known before the run can use it: resolves when all of it is taken in. */
+export function observeResult(call: Call, message: JsonRpcMessage, deps: ObserveDeps): Promise<void> {
+  return takeIn(call, deps, () => {
+    const observed = observedCall(call, deps);
+    const result = message['result'];
+    if (observed === undefined || result === undefined) return [];
+    const labels = labelsOf(call, deps);
     const parts = call.target.kind === 'tool' ? toolResults(result) : otherResults(result);
-    for (const part of parts) index?.observeResult({ ...observed, result: part, labels });
+    return parts.map((part) => ({ ...observed, result: part, labels }));
   });
 }
 
@@ -83,14 +84,26 @@ export function observeBeside(
   call: Call,
   message: JsonRpcMessage,
   deps: ObserveDeps & Pick<CallDeps, 'tasks'>,
-): void {
-  const said = message['params'] ?? message['error'];
-  if (said === undefined) return;
-  const observed = { call: call.inbound.call, annotations: SOMEBODY, args: {} };
-  const labels = labelsBeside(call, message, deps);
-  carefully(call, deps, () =>
-    deps.provenances.find(call.run)?.observeResult({ ...observed, result: asWords(said), labels }),
-  );
+): Promise<void> {
+  return takeIn(call, deps, () => {
+    const said = message['params'] ?? message['error'];
+    if (said === undefined) return [];
+    const labels = labelsBeside(call, message, deps);
+    return [{ call: call.inbound.call, annotations: SOMEBODY, args: {}, result: asWords(said), labels }];
+  });
+}
+
+/** A large result is taken in a part at a time, so that other calls get their turn. */
+async function takeIn(call: Call, deps: ObserveDeps, read: () => readonly ObservedResult[]): Promise<void> {
+  try {
+    const index = deps.provenances.find(call.run);
+    if (index === undefined) return;
+    for (const observed of read()) {
+      for (const turn of index.observing(observed)) await nextTurn(turn);
+    }
+  } catch (error) {
+    giveUpOn(call, error, deps);
+  }
 }
 
 function observedCall({ target, inbound }: Asked, { catalogue }: ObserveDeps): ObservedCall | undefined {
@@ -104,15 +117,19 @@ function observedCall({ target, inbound }: Asked, { catalogue }: ObserveDeps): O
   return { call: inbound.call, annotations: SOMEBODY, args: target.params };
 }
 
-/** What could not be taken in may be anything, so no result of the tree vouches from then on. */
-function carefully<T>(call: Asked, { log, provenances }: ObserveDeps, act: () => T): T | undefined {
+function carefully<T>(call: Asked, deps: ObserveDeps, act: () => T): T | undefined {
   try {
     return act();
   } catch (error) {
-    log.error({ err: error, call: call.inbound.call }, 'provenance not taken in');
-    provenances.find(call.caller.chain[0])?.observeGap();
+    giveUpOn(call, error, deps);
     return undefined;
   }
+}
+
+/** What could not be taken in may be anything, so no result of the tree vouches from then on. */
+function giveUpOn(call: Asked, error: unknown, { log, provenances }: ObserveDeps): void {
+  log.error({ err: error, call: call.inbound.call }, 'provenance not taken in');
+  provenances.find(call.caller.chain[0])?.observeGap();
 }
 
 const RESULT_FIELDS = new Set(['content', 'structuredContent', 'isError', '_meta', 'resultType']);

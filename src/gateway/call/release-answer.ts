@@ -71,7 +71,7 @@ function answered(open: OpenCall, answer: Answer, settle: Settle, deps: CallDeps
         if (message['method'] === undefined) return deps.resumption.find(call, message)?.release(message);
         if (isAboutTaskOfOthers(call, message, deps)) return undefined;
         await taint(message);
-        observeBeside(call, message, deps);
+        await observeBeside(call, message, deps);
         return message;
       },
       async finish(failure) {
@@ -101,10 +101,10 @@ function followStream(
   const releaseResponse = async (message: JsonRpcMessage): Promise<JsonRpcMessage | undefined> => {
     if (isAnswered) return undefined; // its outcome is on disk, and this is not it
     isAnswered = true;
-    if (message['error'] === undefined) observeResult(call, message, deps);
+    if (message['error'] === undefined) await observeResult(call, message, deps);
     else {
       await taint(message);
-      observeBeside(call, message, deps);
+      await observeBeside(call, message, deps);
     }
     const released = await filterAnswer(call, message, deps);
     await settle(endOfResponse(message, released));

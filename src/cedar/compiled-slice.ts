@@ -2,6 +2,8 @@ import {
   type Conditions,
   compileConditions,
   createRequestReader,
+  createSieve,
+  firstTestOf,
   NotRepresented,
   type RequestReader,
 } from './compiled/index.ts';
@@ -67,6 +69,7 @@ function compileSlice(slice: Slice): CompiledSlice {
     const holds = conditionsOf(policy);
     return holds === undefined ? [] : [{ policy, holds }];
   });
+  const sieve = createSieve(programs.map(({ policy }) => firstTestOf(policy.json.conditions)));
   return {
     policies: slice.policies,
     evaluate(input) {
@@ -74,7 +77,10 @@ function compileSlice(slice: Slice): CompiledSlice {
         const environment = read(ask(slice, input).query);
         const satisfied: Policy[] = [];
         const errors: string[] = [];
-        for (const { policy, holds } of programs) {
+        for (const at of sieve(environment)) {
+          const program = programs[at];
+          if (program === undefined) continue;
+          const { policy, holds } = program;
           const found = holds(environment);
           if (found === true) satisfied.push(policy);
           else if (found !== false) errors.push(`${policy.id}: ${found}`);

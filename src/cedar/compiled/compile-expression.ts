@@ -144,7 +144,8 @@ function compileLiteral(operand: unknown): Expression {
   return () => value;
 }
 
-function literal(json: unknown): Value {
+/** The value of a literal. Throws `NotRepresented` for one that is not held exactly. */
+export function literal(json: unknown): Value {
   if (typeof json === 'boolean') return json;
   if (typeof json === 'string' && json.isWellFormed()) return json;
   if (typeof json === 'number' && Number.isSafeInteger(json)) return json + 0; // beyond, JSON has rounded it

@@ -19,6 +19,9 @@ export function compilePattern(pattern: unknown): (text: string) => boolean {
   };
 }
 
+/** What every text that matches begins with. */
+export const literalPrefix = (pattern: unknown): string => piecesOf(pattern)[0] ?? '';
+
 /** The texts between wildcards, one more than there are wildcards. */
 function piecesOf(pattern: unknown): string[] {
   if (!Array.isArray(pattern)) throw new NotRepresented('a pattern of an unknown form');

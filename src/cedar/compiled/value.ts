@@ -78,7 +78,7 @@ function keysOf(set: SetValue): ReadonlySet<string> {
 }
 
 /** A text that is equal for equal values and for no others. */
-function keyOf(value: Value): string {
+export function keyOf(value: Value): string {
   switch (typeof value) {
     case 'string':
       return `s${value}`;

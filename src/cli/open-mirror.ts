@@ -88,7 +88,7 @@ export async function addressOf({ url, password, ca, schema }: DatabaseConfig): 
 /** Starts a mirror: the one place where its ports meet adapters. */
 export async function openMirror(config: MirrorConfig, log: Logger): Promise<OpenMirror> {
   await using opening = new AsyncDisposableStack();
-  const store = opening.use(await openMirrorStore(await addressOf(config.postgres)));
+  const store = opening.use(openMirrorStore(await addressOf(config.postgres)));
   const witness = config.witness === undefined ? undefined : openWitness(config.witness);
   const keys = new Map(config.origins.map((origin) => [origin.origin, keysOf(origin)]));
   const intakes = config.origins.map((origin) =>

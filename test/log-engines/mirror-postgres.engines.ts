@@ -32,13 +32,13 @@ function newAddress(): DatabaseAddress {
 }
 
 async function mirrorInto(log: LogInMemory, origin: string, address: DatabaseAddress): Promise<void> {
-  await using store = await openMirrorStore(address);
+  await using store = openMirrorStore(address);
   const deps = { origin, keys: [log.key], remote: remoteOf(log), store, remembered: () => undefined };
   log.sign();
   expect(await takeIn(deps)).toMatchObject({ kind: 'current' });
 }
 
-mirrorStoreContract('PostgreSQL', () => openMirrorStore(newAddress()));
+mirrorStoreContract('PostgreSQL', async () => openMirrorStore(newAddress()));
 
 logQueriesContract('PostgreSQL', async () => {
   const address = newAddress();
@@ -77,7 +77,7 @@ describe('a mirror of two gateways', () => {
 
   it('says what stands against a log until somebody releases it, by name and with a reason', async () => {
     const address = newAddress();
-    await using store = await openMirrorStore(address);
+    await using store = openMirrorStore(address);
     await using admin = openMirrorAdmin(address);
     await store.raise('td/log', { kind: 'rollback', detail: 'cut', note: 'n' });
     expect(await admin.origins()).toMatchObject([{ origin: 'td/log', size: 0, alarm: { kind: 'rollback' } }]);
@@ -104,6 +104,7 @@ describe('a mirror of two gateways', () => {
     expect(await queries.runs(5)).toHaveLength(1);
     await client.query(`UPDATE ${address.schema}.format SET version = 99`);
     await client.end();
-    await expect(openMirrorStore(address)).rejects.toThrow('format 99');
+    await using store = openMirrorStore(address);
+    await expect(store.position('agents.example.org/log')).rejects.toThrow('format 99');
   });
 });

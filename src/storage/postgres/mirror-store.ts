@@ -14,13 +14,25 @@ import { type Database, type DatabaseAddress, openDatabase, type Session } from 
 import { prepareTables } from './tables.ts';
 import { writeBatch } from './write-batch.ts';
 
-/** A mirror's store in PostgreSQL, made where there is none yet. */
-export async function openMirrorStore(address: DatabaseAddress): Promise<MirrorStore> {
-  await using opening = new AsyncDisposableStack();
-  const database = opening.use(openDatabase(address));
-  await prepareTables(database, address.schema);
-  opening.move();
-  return storeIn(database);
+/** A mirror's store in PostgreSQL. Its tables are made at the first use that succeeds: the database may come later. */
+export function openMirrorStore(address: DatabaseAddress): MirrorStore {
+  const database = openDatabase(address);
+  let isPrepared = false;
+  const prepare = async (): Promise<void> => {
+    if (!isPrepared) await prepareTables(database, address.schema);
+    isPrepared = true;
+  };
+  return storeIn({
+    during: async (work) => {
+      await prepare();
+      return database.during(work);
+    },
+    inTransaction: async (work) => {
+      await prepare();
+      return database.inTransaction(work);
+    },
+    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+  });
 }
 
 function storeIn(database: Database): MirrorStore {

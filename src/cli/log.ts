@@ -131,7 +131,7 @@ function renderRun(run: CausalRun, asked: string | undefined): string[] {
       ? 'still open'
       : `${closed.state} by ${printable(closed.by)}: ${printable(closed.reason)}, ${closed.at}`;
   const parts = [
-    ...steps.map((step) => (step.kind === 'run' ? renderRun(step, asked) : renderCall(step))),
+    ...steps.map((step) => (step.kind === 'run' ? renderRun(step, asked) : renderCall(step, origin))),
     [end],
   ];
   return [head, ...parts.flatMap((lines, i) => branch(lines, i === parts.length - 1))];
@@ -149,9 +149,12 @@ function branch(lines: readonly string[], isLast: boolean): string[] {
   });
 }
 
-function renderCall(call: CausalCall): string[] {
+/** `around`: the log that the run began in. */
+function renderCall(call: CausalCall, around: string | undefined): string[] {
   const mark = call.effect === 'permit' ? '✓' : '✗';
-  const lines = [`${mark} ${nameOf(call)}  ${why(call)}${placeOf(call.origin)}`];
+  const lines = [
+    `${mark} ${nameOf(call)}  ${why(call)}${call.origin === around ? '' : placeOf(call.origin)}`,
+  ];
   const { outcome } = call;
   if (call.effect !== 'permit') return lines;
   const flow = flowOf(call);

@@ -12,15 +12,20 @@ export type PostgresServer = AsyncDisposable & {
   readonly port: number;
   /** A superuser over TCP, without a password. */
   readonly url: string;
+  /** Ends the server at once, as the out-of-memory killer does; `restart` starts it again on the same data. */
+  kill(): Promise<void>;
+  restart(): Promise<void>;
 };
 
 const START_MS = 20_000;
+const RESTARTS = 50;
 const NOBODY = 65534;
 
 /** PostgreSQL refuses to run as root, so root starts it as nobody. */
 const asNobody = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
 
-export async function startPostgresServer(): Promise<PostgresServer> {
+/** `fsync`: off is for tests that do not care about a crash. */
+export async function startPostgresServer(fsync: 'on' | 'off' = 'off'): Promise<PostgresServer> {
   const [initdb, postgres] = [locate('postgres', 'initdb'), locate('postgres', 'postgres')];
   if (initdb === undefined || postgres === undefined) {
     throw new Error('PostgreSQL is not here; run node tools/setup.mjs --postgres');
@@ -41,14 +46,11 @@ export async function startPostgresServer(): Promise<PostgresServer> {
   );
   if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`);
   const port = await freePort();
-  const settings = { listen_addresses: '127.0.0.1', port, unix_socket_directories: '', fsync: 'off' };
+  const settings = { listen_addresses: '127.0.0.1', port, unix_socket_directories: '', fsync };
   const options = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-  const child = spawn(postgres.file, ['-D', data, ...options], {
-    ...asNobody,
-    env,
-    cwd: folder,
-    stdio: 'ignore',
-  });
+  const launch = (): ChildProcess =>
+    spawn(postgres.file, ['-D', data, ...options], { ...asNobody, env, cwd: folder, stdio: 'ignore' });
+  let child = launch();
   const stop = async (): Promise<void> => {
     await end(child);
     rmSync(folder, { recursive: true, force: true });
@@ -57,7 +59,25 @@ export async function startPostgresServer(): Promise<PostgresServer> {
     await stop();
     throw new Error(`postgres on port ${port} did not start (exit code ${child.exitCode})`);
   }
-  return { port, url: `postgres://postgres@127.0.0.1:${port}/postgres`, [Symbol.asyncDispose]: stop };
+  return {
+    port,
+    url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+    async kill() {
+      const exited = new Promise((done) => child.once('exit', done));
+      child.kill('SIGKILL');
+      await exited;
+    },
+    async restart() {
+      // The sessions of a killed server live a moment longer, and no other starts on their data until they are gone.
+      for (let tries = 0; tries < RESTARTS; tries++) {
+        child = launch();
+        if (await accepts(port, child)) return;
+        await sleep(100);
+      }
+      throw new Error(`postgres on port ${port} did not start again`);
+    },
+    [Symbol.asyncDispose]: stop,
+  };
 }
 
 async function accepts(port: number, child: ChildProcess): Promise<boolean> {

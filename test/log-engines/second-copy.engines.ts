@@ -46,8 +46,13 @@ async function expectWaiting(): Promise<void> {
 }
 
 async function expectRecovery(at = server): Promise<void> {
+  const isGoing = (): Promise<boolean> =>
+    oneCall(log).then(
+      () => true,
+      () => false,
+    );
+  await expect.poll(isGoing, { timeout: 20_000 }).toBe(true);
   await expect.poll(() => log.health().state, { timeout: 10_000 }).toBe('open');
-  await oneCall(log);
   await log[Symbol.asyncDispose]();
   await expectSame(at);
   expect(auditFolder(folder)).toMatchObject({ verdict: 'verified', findings: [], open: [] });

@@ -51,13 +51,16 @@ export async function openSecondCopy(
   }
 }
 
+/** Of several reasons the one that the server gave is told rather than that there was no connection after it. */
 async function patiently<T>(work: () => Promise<T>, patienceMs: number): Promise<T> {
+  let reason: SallyportError | undefined;
   for (const deadline = performance.now() + patienceMs; ; ) {
     try {
       return await work();
     } catch (error) {
-      const isAway = error instanceof SallyportError && error.code === 'ERR_LOG_COPY_UNAVAILABLE';
-      if (!isAway || performance.now() > deadline) throw error;
+      if (!(error instanceof SallyportError) || error.code !== 'ERR_LOG_COPY_UNAVAILABLE') throw error;
+      if (reason === undefined || error.cause === undefined) reason = error;
+      if (performance.now() > deadline) throw reason;
       await sleep(RETRY_MS);
     }
   }

@@ -6,6 +6,7 @@ export class AppendPace {
   readonly #slowMs: number;
   #slow = 0;
   #isSlow = false;
+  #sentAt = 0;
 
   /** `slowMs`: what takes longer, in milliseconds, is slow. */
   constructor(slowMs: number) {
@@ -16,8 +17,15 @@ export class AppendPace {
     return this.#isSlow;
   }
 
-  note(millis: number): void {
-    this.#slow = Math.min(Math.max(this.#slow + (millis > this.#slowMs ? 1 : -1), 0), SLOW_BATCHES);
+  /** A batch goes to the disk. */
+  begin(): void {
+    this.#sentAt = performance.now();
+  }
+
+  /** It came back. */
+  end(): void {
+    const isSlow = performance.now() - this.#sentAt > this.#slowMs;
+    this.#slow = Math.min(Math.max(this.#slow + (isSlow ? 1 : -1), 0), SLOW_BATCHES);
     if (this.#slow === SLOW_BATCHES) this.#isSlow = true;
     else if (this.#slow === 0) this.#isSlow = false;
   }

@@ -6,8 +6,9 @@ export {
   type KeepContent,
   openContentReader,
 } from './content/index.ts';
+export type { EmbeddedLog, EmbeddedLogOptions } from './embedded-log.ts';
 export type { AgentUse, LoggedRun, LogState, OpenIntentRow } from './index-queries.ts';
-export { type EmbeddedLog, type EmbeddedLogOptions, openEmbeddedLog } from './intent-log-embedded.ts';
+export { openEmbeddedLog } from './intent-log-embedded.ts';
 export { type EmbeddedKillSwitches, openEmbeddedKillSwitches } from './kill-switches.ts';
 export { openLogQueries } from './log-queries.ts';
 export { type LogReader, openLogReader } from './log-reader.ts';

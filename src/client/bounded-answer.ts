@@ -1,14 +1,16 @@
-import { isJsonObject, type JsonObject } from '../base/index.ts';
+import { isJsonObject, type JsonObject, SallyportError } from '../base/index.ts';
 
 const MAX_BYTES = 256 * 1024;
 
-/** The text of an answer of an authorization server: 256 KiB of it at most. Rejects when there is more. */
+/** The text of an answer of an authorization server. Rejects with `ERR_REQUEST_REFUSED` above 256 KiB. */
 export async function readText({ body }: Response): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of body ?? []) {
     bytes += chunk.length;
-    if (bytes > MAX_BYTES) throw new Error(`the answer is larger than ${MAX_BYTES} bytes`);
+    if (bytes > MAX_BYTES) {
+      throw new SallyportError('ERR_REQUEST_REFUSED', `the answer is larger than ${MAX_BYTES} bytes`);
+    }
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

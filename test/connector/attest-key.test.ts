@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { calculateJwkThumbprint, decodeProtectedHeader, exportJWK, generateKeyPair, jwtVerify } from 'jose';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { assertionFromKeyFile } from '../../src/connector/index.ts';
+import { assertionFromFile, assertionFromKeyFile } from '../../src/connector/index.ts';
 
 const claims = { issuer: 'https://ci.example', subject: 'job-7', audience: 'http://127.0.0.1:8474' };
 let folder: string;
@@ -73,5 +73,30 @@ describe('assertionFromKeyFile', () => {
 
   it('says which file is missing', async () => {
     await expect(assertionFromKeyFile(join(folder, 'none'), claims)).rejects.toThrow(/none cannot be read/);
+  });
+});
+
+describe('assertionFromFile', () => {
+  it('reads the JWT that lies there now', async () => {
+    const file = await writeKey('e30.e30.c2ln\n', 0o644);
+    expect(await assertionFromFile(file)).toBe('e30.e30.c2ln');
+    await writeKey('e30.e31.c2ln', 0o644);
+    expect(await assertionFromFile(file)).toBe('e30.e31.c2ln');
+  });
+
+  it('refuses what is no JWT, and says nothing of what it is', async () => {
+    for (const content of [
+      '',
+      'canary',
+      'a.b',
+      `${'a'.repeat(20_000)}.b.c`,
+      'a.b.c d.e.f',
+      '{"token":"canary"}',
+    ]) {
+      const failure = assertionFromFile(await writeKey(content));
+      await expect(failure).rejects.toMatchObject({ code: 'ERR_KEY_INVALID' });
+      await expect(failure).rejects.not.toThrow(/canary/);
+    }
+    await expect(assertionFromFile(join(folder, 'missing'))).rejects.toThrow('cannot be read');
   });
 });

@@ -68,6 +68,19 @@ describe('the connector on loopback HTTP', () => {
     for (const [name, value] of answer.headers) expect(`${name}: ${value}`).not.toMatch(/dpop|bearer|eyJ/i);
   });
 
+  it('goes on when the key of its token is removed: the call is made once, and the client hears nothing of it', async () => {
+    const { keys } = (await (await lab.admin('/v1/keys')).json()) as {
+      keys: { kid: string; state: string }[];
+    };
+    const active = keys.find(({ state }) => state === 'active');
+    const removed = await lab.admin(`/v1/keys/${active?.kid}/remove`, { method: 'POST' });
+    expect(removed.status).toBe(200);
+    witness.seen.splice(0);
+    const answers = await Promise.all([call(loopback.url), call(loopback.url), call(loopback.url)]);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect(witness.seen).toHaveLength(3);
+  });
+
   it('turns away who does not know the path, web pages, and names that were rebound to this address', async () => {
     witness.seen.splice(0);
     const { origin } = new URL(loopback.url);

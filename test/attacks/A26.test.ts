@@ -76,6 +76,8 @@ describe('A26 a server that steers its client', () => {
     ['a server that is a file', { resource: { authorization_servers: ['file:///etc/passwd'] } }],
     ['a token endpoint elsewhere', { server: { token_endpoint: `${EVIL}/token` } }],
     ['metadata of another issuer', { server: { issuer: EVIL } }],
+    ['metadata without an end', { resource: { padding: 'x'.repeat(300_000) } }],
+    ['a token answer without an end', { token: { padding: 'x'.repeat(300_000) } }],
     ['a token that is not bound', { token: { token_type: 'Bearer' } }],
   ])('is refused with %s', async (_, change) => {
     const web = world(change);

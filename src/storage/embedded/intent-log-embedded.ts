@@ -26,6 +26,7 @@ import type {
   CopySettings,
   FromWorker,
   Growth,
+  KeyChanged,
   Question,
   WorkerSettings,
 } from './worker-messages.ts';
@@ -81,6 +82,11 @@ export interface EmbeddedLog extends IntentLog {
   erase(runs: readonly RunId[], by: string, reason: string): Promise<number>;
   /** The same for all runs that are over and of which nothing was kept since a time, in milliseconds. */
   prune(before: number, by: string, reason: string): Promise<{ runs: number; parts: number }>;
+  /**
+   * Lets a new key sign the log from here on, and the old one beside it for some seconds. Resolves when the change is
+   * in the log.
+   */
+  rotateKey(by: string, reason: string, overlapSeconds: number): Promise<KeyChanged>;
   /** Keeps verified cosignature lines with the checkpoint of a size; false when there is no such checkpoint. */
   keepCosignatures(size: number, lines: string): Promise<boolean>;
 }
@@ -134,7 +140,6 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
 }
 
 class WorkerLog implements EmbeddedLog {
-  readonly verifierKey: string;
   readonly recovered: readonly CallId[];
   readonly aligned: EmbeddedLog['aligned'];
   readonly failed: Promise<Error>;
@@ -151,10 +156,11 @@ class WorkerLog implements EmbeddedLog {
   #closed: SallyportError | undefined;
   #idle: (() => void) | undefined;
   #isLow = false;
+  #verifierKey: string;
   readonly #copyTimeout: number;
 
   constructor(worker: Worker, opened: FromWorker & { op: 'opened' }, options: EmbeddedLogOptions) {
-    this.verifierKey = opened.verifierKey;
+    this.#verifierKey = opened.verifierKey;
     this.recovered = opened.recovered;
     this.aligned = opened.aligned;
     this.#copyTimeout = options.copy?.timeoutMs ?? 0;
@@ -210,6 +216,17 @@ class WorkerLog implements EmbeddedLog {
 
   async growth(since: number): Promise<Growth | undefined> {
     return this.#ask({ kind: 'growth', since });
+  }
+
+  get verifierKey(): string {
+    return this.#verifierKey;
+  }
+
+  async rotateKey(by: string, reason: string, overlapSeconds: number): Promise<KeyChanged> {
+    const until = Math.floor(this.#now() / 1000) + overlapSeconds;
+    const changed = await this.#ask({ kind: 'rotateKey', by, reason, until });
+    this.#verifierKey = changed.to;
+    return changed;
   }
 
   async keepCosignatures(size: number, lines: string): Promise<boolean> {

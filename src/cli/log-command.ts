@@ -1,10 +1,13 @@
 import type { Command } from 'commander';
+import { SallyportError } from '../base/index.ts';
 import { logList, logShow, logVerify } from './log.ts';
 import { logExport, logVerifyBundle } from './log-bundle.ts';
 import { logCopy, logRestore, type RestoreFlags } from './log-copy.ts';
 import { type EraseFlags, logErase, logPrune } from './log-erase.ts';
+import { logBegin, logRotateKey, type NewLogFlags, type RotateLogKeyFlags } from './log-key.ts';
 import { logCheckProof, logProve } from './log-prove.ts';
 import { logFollow, logQuery } from './log-query.ts';
+import { logProveReceipt, logVerifyReceipt } from './log-receipt.ts';
 import { logReconcile } from './log-reconcile.ts';
 import { logDiff } from './replay.ts';
 import { signalled } from './signalled.ts';
@@ -24,6 +27,7 @@ export function addLog(log: Command, done: Done, out: Out): void {
   addProofs(log, done, out);
   addErasure(log, done, out);
   addSecondCopy(log, done, out);
+  addKey(log, done, out);
 }
 
 /** What happened, for people and programs. */
@@ -118,11 +122,24 @@ function addProofs(log: Command, done: Done, out: Out): void {
   log
     .command('prove')
     .description('a proof that the records of a call are in the signed log, for someone who has only its key')
-    .argument('<call>', 'call id or run id')
+    .argument('[call]', 'call id or run id')
     .option(...data)
     .option('--out <folder>', 'where to put a record and a .tlog-proof for each', '.')
-    .action(async (id: string, options: { data: string; out: string }) =>
-      done(await logProve(id, { folder: options.data, to: options.out, out })),
+    .option('--receipt <file>', 'what an agent or an upstream holds of a call; proves the records it names')
+    .action(async (id: string | undefined, options: { data: string; out: string; receipt?: string }) => {
+      const where = { folder: options.data, to: options.out, out };
+      if (options.receipt !== undefined) return done(logProveReceipt(options.receipt, where));
+      if (id !== undefined) return done(logProve(id, where));
+      throw new SallyportError('ERR_CONFIG_INVALID', 'name a call or run, or a file with --receipt');
+    });
+  log
+    .command('verify-receipt')
+    .description('check what you hold of a call against its proofs and a policy; needs no log and no network')
+    .argument('<receipt>', 'file with a result and its receipt, or with the line of a ledger')
+    .requiredOption('--policy <file>', 'tlog-policy: which log to believe, which witnesses must have seen it')
+    .option('--proofs <folder>', 'where "log prove --receipt" put the proofs', '.')
+    .action(async (receipt: string, flags: { policy: string; proofs: string }) =>
+      done(logVerifyReceipt({ receipt, ...flags, out })),
     );
   log
     .command('check-proof')
@@ -185,6 +202,26 @@ function addSecondCopy(log: Command, done: Done, out: Out): void {
     .option('--key <vkey>', 'public key of the log, as it was handed out')
     .option('--policy <file>', 'tlog-policy: which log to believe, which witnesses must have seen it')
     .action(async (flags: RestoreFlags) => done(await logRestore({ ...flags, out })));
+}
+
+function addKey(log: Command, done: Done, out: Out): void {
+  log
+    .command('rotate-key')
+    .description('let a new key sign the log; who has only the old one can verify all the same')
+    .requiredOption('-c, --config <file>', 'configuration file of the gateway, which may be running')
+    .requiredOption('--reason <text>', 'why; kept in the log')
+    .option('--overlap <hours>', 'for how long the old key signs beside the new one', '24')
+    .action(async (flags: RotateLogKeyFlags) => done(await logRotateKey({ ...flags, out })));
+  log
+    .command('begin')
+    .description('begin a new log in place of one whose key is lost or in foreign hands')
+    .requiredOption('-c, --config <file>', 'configuration with a new data folder and a higher log.generation')
+    .requiredOption(
+      '--previous <file>',
+      'newest checkpoint of the old log to be believed: that of the witness',
+    )
+    .requiredOption('--reason <text>', 'why; kept in the log')
+    .action(async (flags: NewLogFlags) => done(await logBegin({ ...flags, out })));
 }
 
 type ExportBundleFlags = { data: string; bundle: string; content?: true };

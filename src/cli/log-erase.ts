@@ -1,12 +1,9 @@
-import { parseRunId, type RunId, SallyportError, systemClock } from '../base/index.ts';
-import { adminUrlOf, type Config, EraseResult } from '../gateway/index.ts';
-import { type EmbeddedLog, openEmbeddedLog, openLogReader } from '../storage/index.ts';
-import { copySettings } from './copy-settings.ts';
+import { parseRunId, type RunId, SallyportError } from '../base/index.ts';
+import { type Config, EraseResult } from '../gateway/index.ts';
+import { type EmbeddedLog, openLogReader } from '../storage/index.ts';
+import { type AdminRequest, atGatewayOrOffline, OFFLINE_OPERATOR, openLogOffline } from './at-gateway.ts';
 import { loadConfig } from './load-config.ts';
-import { originOf } from './open-gateway.ts';
-import { openSealingKey } from './open-sealing-key.ts';
 import { printable } from './printable.ts';
-import { callAdmin } from './runs.ts';
 
 export type EraseFlags = {
   readonly config: string;
@@ -16,8 +13,6 @@ export type EraseFlags = {
 };
 
 type Output = { readonly out: (line: string) => void };
-
-const OFFLINE_OPERATOR = 'operator (offline)';
 
 /**
  * Destroys the content of a run: through the gateway when it runs, else in its data folder. Resolves once that is
@@ -39,7 +34,7 @@ export async function logErase(
     return 1;
   }
   const ids = runs.map(({ id }) => id);
-  const done = await atGatewayOrOffline(
+  const done = await eraseAtGatewayOrOffline(
     file,
     config,
     { path: '/v1/content/erase', body: { runs: ids, reason } },
@@ -59,7 +54,7 @@ export async function logPrune(
   }
   const config = await loadConfig(options.config);
   const reason = `${options.reason}: nothing kept since ${before.toISOString()}`;
-  const done = await atGatewayOrOffline(
+  const done = await eraseAtGatewayOrOffline(
     options.config,
     config,
     { path: '/v1/content/prune', body: { before: before.toISOString(), reason } },
@@ -84,39 +79,15 @@ function runsOf(folder: string, run: string, withTree: boolean): { id: RunId; is
     .map((each) => ({ id: each, isLive: !closed.has(each) }));
 }
 
-type Request = { readonly path: string; readonly body: object };
-
-/** Only one process writes a log: the gateway if it runs, else this one. */
-async function atGatewayOrOffline(
+async function eraseAtGatewayOrOffline(
   file: string,
   config: Config,
-  { path, body }: Request,
+  request: AdminRequest,
   offline: (log: EmbeddedLog) => Promise<EraseResult>,
 ): Promise<EraseResult> {
-  if (await isAnswering(config)) return EraseResult.parse(await callAdmin(file, 'POST', path, body));
-  await using log = await openOffline(config);
-  return await offline(log);
-}
-
-async function isAnswering(config: Config): Promise<boolean> {
-  try {
-    await fetch(`${adminUrlOf(config)}/healthz`, { signal: AbortSignal.timeout(5000) });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Fails with `ERR_DATA_FOLDER` when a gateway holds the folder after all. */
-async function openOffline(config: Config): Promise<EmbeddedLog> {
-  return openEmbeddedLog({
-    folder: config.data,
-    origin: originOf(config),
-    now: systemClock,
-    queueLimit: config.limits.queuedRecords,
-    checkpointEveryMs: 1000,
-    sealingKey: await openSealingKey(config),
-    content: config.content,
-    copy: copySettings(config.log, process.env),
+  const done = await atGatewayOrOffline(file, config, request, async () => {
+    await using log = await openLogOffline(config);
+    return await offline(log);
   });
+  return EraseResult.parse(done);
 }

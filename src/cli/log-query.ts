@@ -137,6 +137,10 @@ function describe(record: LogRecord, outcome: Found['outcome']): string {
       return printable(`policy set ${record.revision} in force: ${record.policies.join(' ')}`);
     case 'toolset.pin':
       return printable(`tools of ${record.upstream} pinned by ${record.by ?? 'nobody'}`);
+    case 'key.rotate':
+      return printable(`key of the log changed by ${record.by}: ${record.reason}`);
+    case 'log.open':
+      return printable(`log ${record.origin} in place of ${record.previous.origin}: ${record.reason}`);
     case 'taint':
       return printable(`labels ${record.labels.join(' ')}  call ${record.call}`);
     default:

@@ -6,6 +6,8 @@ import {
   type CausalCall,
   type CausalRun,
   type CausalTree,
+  parseCheckpoint,
+  parseNote,
   parseTlogPolicy,
   parseVerifierKey,
   type TlogPolicy,
@@ -88,15 +90,30 @@ export async function logVerify(command: VerifyCommand): Promise<number> {
     ...(upTo === undefined ? {} : { upTo }),
   });
   for (const line of renderReport(report)) command.out(line);
+  if (report.verdict !== 'failed') for (const line of renderOpening(reader, policy)) command.out(line);
   const newer = reader.end() - (report.witnessed?.size ?? 0);
   if (policy?.needsNone === false && newer > 0)
     command.out(`  ${newer} newer records no witness has seen yet`);
   return { verified: 0, failed: 1, undecided: 2 }[report.verdict];
 }
 
+/** Which log this one takes the place of, and from where on: by the word of this one, unless witnesses confirm it. */
+function renderOpening(reader: LogReader, policy: TlogPolicy | undefined): string[] {
+  const first = reader.recordAt(0);
+  if (first?.type !== 'log.open') return [];
+  const { previous } = first;
+  const note = parseNote(previous.checkpoint);
+  const head = note && parseCheckpoint(note.text);
+  if (note === undefined || head?.origin !== previous.origin)
+    return ['  takes the place of another log, but quotes no checkpoint of it'].map(printable);
+  const isWitnessed = policy?.needsNone === false && policy.isWitnessed(note);
+  const whose = isWitnessed ? 'as the witnesses of the policy have seen it' : 'by its own word';
+  return [`  takes the place of ${previous.origin} from size ${head.size} on, ${whose}`].map(printable);
+}
+
 /** The answer of an audit as lines. */
 export function renderReport(report: AuditReport): string[] {
-  const { verdict, findings, records, checkpoint, witnessed, counts, open, erased } = report;
+  const { verdict, findings, records, checkpoint, witnessed, counts, open, erased, keyChanges } = report;
   const root = checkpoint && Buffer.from(checkpoint.root, 'base64url').toString('base64');
   const head =
     checkpoint && `checkpoint ${printable(checkpoint.origin)} size ${checkpoint.size} root ${root}`;
@@ -106,6 +123,7 @@ export function renderReport(report: AuditReport): string[] {
     ...(witnessed === undefined
       ? []
       : [`  witnessed up to size ${witnessed.size} at ${new Date(witnessed.at * 1000).toISOString()}`]),
+    ...keyChanges.slice(0, MAX_OPEN).map((idx) => `  key of the log changed by record ${idx}`),
     ...findings.map(({ idx, what }) => `  at ${idx}: ${printable(what)}`),
     `  ${counts.intents} intents, ${counts.outcomes} outcomes, ${counts.refusals} refusals, ${open.length} open`,
     ...open

@@ -77,6 +77,8 @@ export async function openGateway(config: Config, { log, tap }: OpenGatewayOptio
     await createGateway(config, {
       ...stores,
       publishedLog: opening.use(publishEmbeddedLog(config.data)),
+      logOrigin: originOf(config),
+      rotateLogKey: (by, reason, overlapSeconds) => embedded.rotateKey(by, reason, overlapSeconds),
       logHealth: () => embedded.health(),
       intentLog: tap === undefined ? embedded : tap(embedded),
       erase: (runs, by, reason) => embedded.erase(runs, by, reason),
@@ -129,8 +131,9 @@ const COMPLAINTS = {
 } as const;
 
 /** Each gateway has a log of its own, and its name says whose it is. */
-export function originOf({ trustDomain, state }: Config): string {
-  return state.kind === 'embedded' ? `${trustDomain}/log` : `${trustDomain}/log/${state.gateway}`;
+export function originOf({ trustDomain, state, log: { generation } }: Config): string {
+  const origin = state.kind === 'embedded' ? `${trustDomain}/log` : `${trustDomain}/log/${state.gateway}`;
+  return generation === 1 ? origin : `${origin}~${generation}`;
 }
 
 /** The state of several gateways. What this one's log knows helps when the shared state was wiped. */

@@ -1,6 +1,6 @@
 import { SallyportError, systemClock } from '../base/index.ts';
 import { createCosigner, isKeyName, parseVerifierKey, type VerifierKey } from '../intent-log/index.ts';
-import { cosign, openWitnessState, serveWitness } from '../witness/index.ts';
+import { cosign, followKeyChanges, openWitnessState, serveWitness } from '../witness/index.ts';
 import { signalled } from './signalled.ts';
 
 export type WitnessFlags = {
@@ -26,7 +26,13 @@ export async function runWitness({
   const state = openWitnessState(folder);
   const cosigner = createCosigner(name, state.key);
   const deps = { logs, cosigner, state, now: systemClock };
-  await using witness = await serveWitness({ cosign: (body) => cosign(body, deps), state, host, port });
+  await using witness = await serveWitness({
+    cosign: (body) => cosign(body, deps),
+    addKey: (body) => followKeyChanges(body, deps),
+    state,
+    host,
+    port,
+  });
   out(`witness listening on ${witness.url}`);
   out('for the policy of whoever verifies:');
   for (const text of log) out(`  log ${text}`);

@@ -1,5 +1,5 @@
 import type { CallId, JsonObject, JsonValue, RunId } from '../base/index.ts';
-import type { LogRecord, RefusalRecord } from '../intent-log/index.ts';
+import type { LogRecord, RecordEnvelope, RefusalRecord } from '../intent-log/index.ts';
 
 /** What the agent got back, or why nobody can say. */
 export type RecordedAnswer =
@@ -109,11 +109,19 @@ function lost(status: string, state: Lost): string {
 }
 
 /** What the agent was told, made again from the decision; a refusal before policy is not about a run's task. */
-function refusalAnswer({ subject, decision, early, call, rpcId }: RefusalRecord): RecordedAnswer {
+function refusalAnswer({
+  v,
+  subject,
+  decision,
+  early,
+  call,
+  rpcId,
+}: RefusalRecord & Pick<RecordEnvelope, 'v'>): RecordedAnswer {
   if (rpcId === undefined) return { kind: 'none' };
   if (decision === undefined)
     return { kind: 'lost', why: `it was refused before policy: ${early?.reason ?? ''}` };
-  const { effect, code = null, reason = '', callHash } = decision;
+  const { effect, code = null, reason = '' } = decision;
+  const callHash = v === 1 ? decision.callHash : undefined; // later ones only commit to it
   const help = effect === 'ask' ? '; an approval of exactly this call would help' : '';
   const text = `refused by policy: ${reason} (${String(code)})${help}`;
   const explained: JsonObject = {

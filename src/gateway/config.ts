@@ -47,6 +47,14 @@ const Log = z.strictObject({
     .max(10_000)
     .default(64)
     .describe('Kept aside in a file, for the last records on a full disk.'),
+  generation: z
+    .int()
+    .min(1)
+    .max(9999)
+    .default(1)
+    .describe(
+      'Raise by one to begin a new log, with a new name and in a new data folder, when the key of the one before is lost or in foreign hands.',
+    ),
   slowAppendMillis: z
     .int()
     .min(1)

@@ -174,6 +174,7 @@ async function adminPlaneOf(
     liveRuns: () => runs.live(),
     revoke: (run, by, reason) => endRun(run, { state: 'revoked', by, reason }, { runs, journal }),
     containment: wired.containment,
+    rotateLogKey: ports.rotateLogKey,
     erase: ports.erase,
     prune: ports.prune,
     publishedLog: ports.publishedLog,

@@ -10,7 +10,7 @@ export {
   StopResult,
   ToolList,
 } from './admin/contract.ts';
-export { KeyChanges, KeyList } from './admin/key-contract.ts';
+export { KeyChanges, KeyList, LogKeyChanged } from './admin/key-contract.ts';
 export {
   openOperatorKey,
   operatorKeyFile,

@@ -7,6 +7,7 @@ import {
   type MintDeps,
   NO_CREDENTIAL,
 } from '../identity/index.ts';
+import type { Destination } from '../intent-log/index.ts';
 import type { UpstreamPort } from './call/index.ts';
 import type { Config, UpstreamConfig } from './config.ts';
 import { openHttpUpstream, openStdioUpstream, type Upstream } from './upstream/index.ts';
@@ -28,9 +29,19 @@ export async function openUpstreams(
   const opened = new Map<UpstreamName, UpstreamPort>();
   for (const entry of config.upstreams) {
     const credential = await openSource(entry, openCredential, deps);
-    opened.set(entry.name, { upstream: openUpstream(entry, config, deps), credential });
+    const destination = destinationOf(entry);
+    opened.set(entry.name, { upstream: openUpstream(entry, config, deps), destination, credential });
   }
   return opened;
+}
+
+const PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
+
+function destinationOf({ transport }: UpstreamConfig): Destination {
+  if (transport.kind === 'stdio') return { scheme: 'stdio' };
+  const { protocol, hostname, port } = new URL(transport.url);
+  const number = port === '' ? PORTS[protocol] : Number(port);
+  return { scheme: protocol.slice(0, -1), host: hostname, ...(number === undefined ? {} : { port: number }) };
 }
 
 async function openSource(

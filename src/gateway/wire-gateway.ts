@@ -16,6 +16,7 @@ import {
   type SingleUse,
 } from '../identity/index.ts';
 import type { IntentLog, LogHealth, PublishedLog } from '../intent-log/index.ts';
+import type { RotateLogKey } from './admin/key-routes.ts';
 import { type AgentChangeStore, openAgentChanges } from './agent-changes.ts';
 import { applyAgentChanges } from './agents.ts';
 import { AGGREGATE, type AggregateSessions, createAggregateSessions } from './aggregate/index.ts';
@@ -49,10 +50,13 @@ import { createRunJournal } from './run-journal.ts';
 /** What the operator chose for the gateway to keep its state in, and the process it runs in. */
 export type GatewayPorts = {
   readonly intentLog: IntentLog;
+  /** Name of the log, as its checkpoints have it. */
+  readonly logOrigin: string;
   /** The same log, signed, for mirrors. */
   readonly publishedLog: PublishedLog;
   /** Whether calls may go out, and if not all of them, why. */
   readonly logHealth: () => LogHealth;
+  readonly rotateLogKey: RotateLogKey;
   /** Destroys what is kept of runs that are over; gives how many arguments and results there were. */
   readonly erase: (runs: readonly RunId[], by: string, reason: string) => Promise<number>;
   /** The same for all runs of which nothing was kept since a time, in milliseconds since the epoch. */
@@ -176,6 +180,7 @@ export async function wireGateway(config: Config, ports: GatewayPorts): Promise<
     tasks,
     pdp: policies,
     intentLog,
+    logOrigin: ports.logOrigin,
     logHealth: ports.logHealth,
     now,
     log,

@@ -3,8 +3,8 @@ import { AFTER_RECORDS, createFindingList, type TimedFinding } from './finding.t
 import type { LogSource } from './log-source.ts';
 import { type Hash, leafHash } from './merkle.ts';
 
-/** Where an audit came by an erasure record, and what it hashed there. */
-export type ErasurePlace = { readonly idx: number; readonly leaf: Hash };
+/** Where an audit came by a record, and what it hashed there. */
+export type RecordPlace = { readonly idx: number; readonly leaf: Hash };
 
 /** A run whose content was destroyed, with the record that says so. */
 export type ErasedRun = { readonly run: string; readonly idx: number };
@@ -18,7 +18,7 @@ export const MAX_ERASED = 1000;
  */
 export function readErased(
   source: LogSource,
-  places: readonly ErasurePlace[],
+  places: readonly RecordPlace[],
 ): { readonly found: readonly TimedFinding[]; readonly erased: readonly ErasedRun[] } {
   const list = createFindingList();
   list.moment = AFTER_RECORDS;

@@ -1,11 +1,11 @@
 import { createEpochCheck } from './audit-epochs.ts';
-import { type ErasurePlace, MAX_ERASED } from './audit-erasures.ts';
+import { MAX_ERASED, type RecordPlace } from './audit-erasures.ts';
 import { createPairingCheck, type OpenIntent, type PastCalls, type RequestCounts } from './audit-pairing.ts';
 import { createStrandCheck, type KnownHeads } from './audit-strands.ts';
 import { createFindingList, momentOf, type Report, type TimedFinding } from './finding.ts';
 import type { Hash } from './merkle.ts';
 import { createOpenRuns } from './open-runs.ts';
-import { RECORD_VERSION } from './record.ts';
+import { READABLE_VERSIONS } from './record.ts';
 import { scanHeader, scanVersion } from './record-header.ts';
 
 /** What the heads of the records say: their places, strands, and which intent has which outcome. */
@@ -20,7 +20,9 @@ export type RecordsChecked = {
   readonly counts: RequestCounts;
   readonly open: readonly OpenIntent[];
   /** The first 1,000 erasure records. */
-  readonly erasures: readonly ErasurePlace[];
+  readonly erasures: readonly RecordPlace[];
+  /** All records that change the key. */
+  readonly keyChanges: readonly RecordPlace[];
 };
 
 /**
@@ -41,7 +43,8 @@ export function createRecordsCheck(past?: AuditedPast): RecordsCheck {
   const strands = createStrandCheck(report, past?.head);
   const pairing = createPairingCheck(report, past?.calls);
   const epochs = createEpochCheck(report, createOpenRuns(past?.openRuns));
-  const erasures: ErasurePlace[] = [];
+  const erasures: RecordPlace[] = [];
+  const keyChanges: RecordPlace[] = [];
   let records = 0;
   let expected = past?.next ?? 0;
   return {
@@ -59,12 +62,20 @@ export function createRecordsCheck(past?: AuditedPast): RecordsCheck {
         strands.add(idx, leaf, header);
         epochs.add({ header, leaf, head }, pairing.openCount());
         pairing.add(idx, leaf, header);
+        if (header.type === 'key.rotate') keyChanges.push({ idx, leaf });
         if (header.type === 'erasure' && erasures.length < MAX_ERASED) erasures.push({ idx, leaf });
       }
       records++;
       expected = idx + 1;
     },
-    finish: () => ({ found: list.found, records, counts: pairing.counts, open: pairing.open(), erasures }),
+    finish: () => ({
+      found: list.found,
+      records,
+      counts: pairing.counts,
+      open: pairing.open(),
+      erasures,
+      keyChanges,
+    }),
   };
 }
 
@@ -77,11 +88,11 @@ function missing(expected: number, found: number): string {
 
 function reportUnreadable(idx: number, head: string, report: Report): void {
   const version = scanVersion(head);
-  if (version !== undefined && version !== RECORD_VERSION) {
+  if (version !== undefined && !READABLE_VERSIONS.includes(version)) {
     report(
       'unclear',
       idx,
-      `record ${idx} has format version ${version}, this verifier knows ${RECORD_VERSION}`,
+      `record ${idx} has format version ${version}, this verifier knows ${READABLE_VERSIONS.join(' and ')}`,
     );
   } else {
     report('broken', idx, `record ${idx} does not start like a record: its bytes were changed`);

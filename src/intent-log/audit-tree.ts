@@ -1,5 +1,5 @@
-import { err } from '../base/index.ts';
-import { type Checkpoint, type CheckpointDefect, verifyCheckpoint } from './checkpoint.ts';
+import type { ClaimedKeys } from './audit-keys.ts';
+import type { Checkpoint, CheckpointDefect } from './checkpoint.ts';
 import { AFTER_RECORDS, createFindingList, momentOf, type Report, type TimedFinding } from './finding.ts';
 import type { StoredCheckpoint } from './log-source.ts';
 import { appendLeaf, type CompactRange, type Hash, rootOf } from './merkle.ts';
@@ -8,7 +8,7 @@ import type { TlogPolicy } from './tlog-policy.ts';
 
 /** What a log is verified against. */
 export type AuditOptions = {
-  /** Of the log; several after a change of key. */
+  /** Of the log: any one that it was ever signed with leads to the others (`followKeys`). */
   readonly keys: readonly VerifierKey[];
   /** Whose cosignatures are asked for: without any that a quorum of witnesses gave, nothing can be decided. */
   readonly policy?: TlogPolicy;
@@ -103,10 +103,14 @@ export function createTreeCheck({ due, needsWitness }: DueCheckpoints): TreeChec
   };
 }
 
-/** Reads the stored checkpoints and the one kept elsewhere; those that nobody signed are reported. */
+/**
+ * Reads the stored checkpoints and the one kept elsewhere; those that nobody signed are reported. What both keys have
+ * signed at a change of keys is one, too.
+ */
 export function readDueCheckpoints(
   stored: Iterable<StoredCheckpoint>,
-  { keys, known, policy, upTo = Number.POSITIVE_INFINITY }: AuditOptions,
+  { known, policy, upTo = Number.POSITIVE_INFINITY }: AuditOptions,
+  { chain, changes }: ClaimedKeys,
   report: Report,
 ): DueCheckpoints {
   const due: DueCheckpoints['due'][number][] = [];
@@ -118,32 +122,29 @@ export function readDueCheckpoints(
   };
   for (const { size, note } of stored) {
     if (size > upTo) continue;
-    const checked = verifyWithAny(note, keys);
+    const checked = chain.verify(note);
     if (!checked.ok) report('broken', size, `the checkpoint of size ${size} ${defects[checked.error]}`);
     else if (checked.value.size !== size) {
       report('broken', size, `the checkpoint of size ${size} is one of size ${checked.value.size}`);
     } else due.push({ ...checked.value, witnessedAt: witnessedAt(note) });
   }
   if (known !== undefined) {
-    const checked = verifyWithAny(known, keys);
+    const checked = chain.verify(known);
     if (checked.ok) due.push({ ...checked.value, witnessedAt: witnessedAt(known) });
     else report('unclear', 0, `the given checkpoint ${defects[checked.error]}`);
   }
+  for (const { size, root, from } of changes)
+    due.push({ origin: from.name, size, root, witnessedAt: undefined });
   due.sort((a, b) => a.size - b.size);
   return { due, needsWitness: policy?.needsNone === false };
 }
 
-function verifyWithAny(note: string, keys: readonly VerifierKey[]): ReturnType<typeof verifyCheckpoint> {
-  const [first, ...others] = keys.map((key) => verifyCheckpoint(note, key));
-  if (first === undefined) return err('not_signed');
-  return first.ok ? first : (others.find(({ ok }) => ok) ?? first);
-}
-
-const defects: Readonly<Record<CheckpointDefect, string>> = {
+const defects: Readonly<Record<CheckpointDefect | 'replaced_key', string>> = {
   malformed: 'is not a signed checkpoint',
   other_origin: 'belongs to another log',
   not_signed: 'is not signed with the given key',
   bad_signature: 'has a signature that does not match',
+  replaced_key: 'is signed with a key of the log that was not in force at that size',
 };
 
 function mismatch(from: number, size: number): string {

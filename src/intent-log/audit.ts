@@ -1,4 +1,5 @@
 import { type ErasedRun, readErased } from './audit-erasures.ts';
+import { type ClaimedKeys, checkKeyChanges, readKeys } from './audit-keys.ts';
 import type { OpenIntent, RequestCounts } from './audit-pairing.ts';
 import { createRecordsCheck, type RecordsChecked } from './audit-records.ts';
 import {
@@ -32,6 +33,8 @@ export type AuditReport = {
   readonly counts: RequestCounts;
   /** Runs whose content was destroyed, with the record that says so; the first 1,000. */
   readonly erased: readonly ErasedRun[];
+  /** Records at which the key of the log changed. */
+  readonly keyChanges: readonly number[];
   /** Intents without an outcome: under way, or cut short by a crash that no start has cleared up yet. */
   readonly open: readonly OpenIntent[];
 };
@@ -43,7 +46,8 @@ export type AuditReport = {
  */
 export function auditLog(source: LogSource, options: AuditOptions): AuditReport {
   const read = createFindingList();
-  const tree = createTreeCheck(readDueCheckpoints(source.checkpoints(), options, read.report));
+  const keys = readKeys(source, options.keys, options.upTo);
+  const tree = createTreeCheck(readDueCheckpoints(source.checkpoints(), options, keys, read.report));
   const records = createRecordsCheck();
   for (const { idx, bytes } of source.records(0)) {
     if (idx >= (options.upTo ?? Number.POSITIVE_INFINITY)) break;
@@ -51,19 +55,29 @@ export function auditLog(source: LogSource, options: AuditOptions): AuditReport 
     tree.add(idx, leaf);
     records.add(idx, leaf, headOf(bytes));
   }
-  return composeReport(source, read.found, tree.finish(), records.finish());
+  return composeReport(source, { read: read.found, keys }, tree.finish(), records.finish());
 }
 
 /** Puts together what the checks of an audit found, wherever they ran, with what was erased. */
 export function composeReport(
   source: LogSource,
-  read: readonly TimedFinding[],
+  { read, keys }: { readonly read: readonly TimedFinding[]; readonly keys: ClaimedKeys },
   tree: TreeChecked,
-  { records, counts, open, erasures, found }: RecordsChecked,
+  { records, counts, open, erasures, keyChanges, found }: RecordsChecked,
 ): AuditReport {
   const { erased, found: unclaimed } = readErased(source, erasures);
-  const findings = inOrder(read, tree.found, found, unclaimed);
-  return { verdict: verdictOf(findings), findings, records, ...tree.heads, counts, erased, open };
+  const findings = inOrder(read, keys.found, tree.found, found, unclaimed, checkKeyChanges(keys, keyChanges));
+  const { changes } = keys;
+  return {
+    verdict: verdictOf(findings),
+    findings,
+    records,
+    ...tree.heads,
+    counts,
+    erased,
+    open,
+    keyChanges: changes.map(({ size }) => size),
+  };
 }
 
 function verdictOf(findings: readonly Finding[]): AuditReport['verdict'] {

@@ -1,5 +1,5 @@
 import { err, isJsonObject, type JsonObject, type JsonValue, ok, type Result } from '../base/index.ts';
-import { type LogRecord, RECORD_VERSION, type RecordBody } from './record.ts';
+import { type LogRecord, READABLE_VERSIONS, type RecordBody } from './record.ts';
 import { type Field, type FieldKind, RECORD_FIELDS } from './record-fields.ts';
 
 /** Why stored bytes are not a record this version can read. */
@@ -21,7 +21,9 @@ const ENVELOPE: readonly Field[] = [
 export function decodeRecord(bytes: Uint8Array): Result<LogRecord, RecordDefect> {
   const value = parseObject(bytes);
   if (value === undefined) return err({ reason: 'not_json' });
-  if (value['v'] !== RECORD_VERSION) return err({ reason: 'unknown_version', version: value['v'] });
+  const version = value['v'];
+  if (typeof version !== 'number' || !READABLE_VERSIONS.includes(version))
+    return err({ reason: 'unknown_version', version });
   const type = value['type'];
   if (!isRecordType(type)) return err({ reason: 'unknown_type', type });
   const field = badField(value, ENVELOPE) ?? badField(value, RECORD_FIELDS[type]);

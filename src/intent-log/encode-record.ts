@@ -35,6 +35,8 @@ export function encodeBody(record: NewRecord): EncodedBody {
 }
 
 function isSpoken(record: NewRecord): boolean {
+  if (record.type === 'refusal' && record.decision !== undefined && 'asks' in record.decision) return true;
+  if ('bridge' in record && record.bridge?.input !== undefined && 'text' in record.bridge.input) return true;
   const said =
     record.type === 'outcome' ? record.result : 'subject' in record ? record.subject?.args : undefined;
   return said !== undefined && 'text' in said;

@@ -1,4 +1,5 @@
 export { type AuditReport, auditLog, composeReport } from './audit.ts';
+export { type ClaimedKeys, changeIn, readKeys } from './audit-keys.ts';
 export { createPairingCheck, type OpenIntent, type RequestCounts } from './audit-pairing.ts';
 export { type AuditedPast, createRecordsCheck } from './audit-records.ts';
 export { type AuditedHead, createStrandCheck } from './audit-strands.ts';
@@ -10,6 +11,15 @@ export {
   type TreeChecked,
   type WitnessedHead,
 } from './audit-tree.ts';
+export {
+  type CallReceipt,
+  formatReceipt,
+  type Held,
+  parseReceipt,
+  RECEIPT_META,
+  type ReceiptDefect,
+  verifyHeld,
+} from './call-receipt.ts';
 export {
   buildCausalTree,
   type CausalCall,
@@ -39,6 +49,7 @@ export {
   type Redacted,
   type Redaction,
   redactSecrets,
+  runKey,
   sealPart,
 } from './content/index.ts';
 export { type Cosigner, cosignedAt, createCosigner, parseWitnessKey } from './cosignature.ts';
@@ -53,6 +64,8 @@ export {
 export { decodeEntryBundle, encodeEntryBundle } from './entry-bundle.ts';
 export { createFindingList, type Finding } from './finding.ts';
 export type { IntentLog, LogHealth, Receipt } from './intent-log.ts';
+export { followKeys, type KeyChain } from './key-chain.ts';
+export { formatRotation, type KeyRotation, type RotationStatement, readRotation } from './key-rotation.ts';
 export type { Found, ListedRun, LogQueries } from './log-queries.ts';
 export type { LogSource, StoredCheckpoint, StoredRecord } from './log-source.ts';
 export { mergeLogs, type OfLog } from './merge-logs.ts';
@@ -102,25 +115,29 @@ export {
   type BridgeEntry,
   type Commitment,
   type DecisionEntry,
-  type Digest,
+  type Destination,
   type EarlyRefusal,
   type EpochRecord,
   type ErasureRecord,
   type GapRecord,
   type IntentRecord,
   type LogRecord,
+  type NewDecision,
   type NewRecord,
   type OutcomeRecord,
   type OutcomeStatus,
   type PolicyLoadRecord,
+  READABLE_VERSIONS,
   RECORD_VERSION,
   type RecordBody,
   type RecordEnvelope,
   type RecoveryRecord,
   type RefusalRecord,
+  type RoundInput,
   type RunCloseRecord,
   type RunOpenRecord,
   type Spoken,
+  type SpokenAsk,
   type Subject,
   type ToolPinRecord,
 } from './record.ts';

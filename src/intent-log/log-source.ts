@@ -12,4 +12,6 @@ export interface LogSource {
   /** Records from an index on. Gaps are handed on as they are. */
   records(from: number): Iterable<StoredRecord>;
   checkpoints(): Iterable<StoredCheckpoint>;
+  /** The records that change the key of the log, in order; without it the audit goes through all records for them. */
+  keyChanges?(): Iterable<StoredRecord>;
 }

@@ -8,19 +8,22 @@ import type {
   CredentialMention,
   CredentialRevokedRecord,
   DecisionEntry,
-  Digest,
+  Destination,
   EarlyRefusal,
   EpochRecord,
   ErasureRecord,
   GapRecord,
   IntentRecord,
   KeyChangeRecord,
+  KeyRotateRecord,
   KillSwitchRecord,
+  LogOpenRecord,
   OutcomeRecord,
   PolicyLoadRecord,
   RecordBody,
   RecoveryRecord,
   RefusalRecord,
+  RoundInput,
   RunCloseRecord,
   RunOpenRecord,
   RunRenewRecord,
@@ -107,15 +110,22 @@ const credential = fields<CredentialMention>({ id: 'string', kind: 'string', exp
 
 const early = fields<EarlyRefusal>({ reason: 'string', detail: optional('string') });
 
-const digest = fields<Digest>({ digest: 'string', bytes: 'integer' });
+const input = fields<RoundInput>({ mac: optional('string'), digest: optional('string'), bytes: 'integer' });
 
-const bridge = fields<BridgeEntry>({
+const destination = fields<Destination>({
+  scheme: 'string',
+  host: optional('string'),
+  port: optional('integer'),
+  protocol: optional('string'),
+});
+
+const bridge = fields<BridgeEntry<RoundInput>>({
   from: 'string',
   to: 'string',
   method: 'string',
   call: 'string',
   first: optional('string'),
-  input: optional(digest),
+  input: optional(input),
 });
 
 /** The fields of every record type after the envelope, in stored order. docs/log-format.md lists the same. */
@@ -189,6 +199,8 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     subject,
     decision,
     proof: 'string',
+    destination: optional(destination),
+    carried: optional('strings'),
     labels: optional('strings'),
     continues: optional('string'),
     provenance: optional('json'),
@@ -227,6 +239,22 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     change: 'string',
     by: 'string',
   }),
+  'key.rotate': fields<KeyRotateRecord>({
+    type: 'string',
+    from: 'string',
+    to: 'string',
+    note: 'string',
+    until: 'integer',
+    by: 'string',
+    reason: 'string',
+  }),
+  'log.open': fields<LogOpenRecord>({
+    type: 'string',
+    origin: 'string',
+    previous: fields<LogOpenRecord['previous']>({ origin: 'string', checkpoint: 'string' }),
+    by: 'string',
+    reason: 'string',
+  }),
   refusal: fields<RefusalRecord>({
     type: 'string',
     call: 'string',
@@ -236,6 +264,7 @@ export const RECORD_FIELDS: Readonly<Record<RecordBody['type'], readonly Field[]
     decision: optional(decision),
     early: optional(early),
     proof: optional('string'),
+    carried: optional('strings'),
     rpcId: optional('rpcId'),
     micros: 'integer',
     bridge: optional(bridge),

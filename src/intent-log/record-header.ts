@@ -16,7 +16,7 @@ export type RecordHeader = {
 export const HEAD_BYTES = 384;
 
 const HEADER =
-  /^\{"v":1,"idx":(\d{1,16}),"at":"[0-9TZ:.+-]{20,30}","strand":"([0-9A-Za-z]{1,32})","seq":(\d{1,16}),"prev":"([\w-]{43}|)","type":"([a-z.]{1,32})"(?:,"call":"([0-9A-Z]{26})")?(?:,"run":"([0-9A-Z]{26})")?(?:,"intent":"([\w-]{43})")?[,}]/;
+  /^\{"v":[12],"idx":(\d{1,16}),"at":"[0-9TZ:.+-]{20,30}","strand":"([0-9A-Za-z]{1,32})","seq":(\d{1,16}),"prev":"([\w-]{43}|)","type":"([a-z.]{1,32})"(?:,"call":"([0-9A-Z]{26})")?(?:,"run":"([0-9A-Z]{26})")?(?:,"intent":"([\w-]{43})")?[,}]/;
 
 /**
  * Reads the header from the head of a record, by position: the format fixes the order of these fields (docs/log-format.md), and parsing

@@ -2,8 +2,11 @@ import type { AgentName, CallId, JsonObject, RunId } from '../base/index.ts';
 import type { DenyCode } from '../cedar/index.ts';
 import type { Envelope, Evidence, KeyThumbprint, Owner, SpiffeId } from '../identity/index.ts';
 
-/** Version of the record format (docs/log-format.md). A reader refuses a version it does not know. */
-export const RECORD_VERSION = 1;
+/** Version of the record format that is written (docs/log-format.md). */
+export const RECORD_VERSION = 2;
+
+/** Versions that can be read. A reader refuses one it does not know. */
+export const READABLE_VERSIONS: readonly number[] = [1, RECORD_VERSION];
 
 /**
  * What was said, without holding it: HMAC-SHA256 over its RFC 8785 bytes, base64url, under a key of this call and part
@@ -20,8 +23,11 @@ export type Commitment = {
   readonly redactions?: readonly string[];
 };
 
-/** SHA-256 over RFC 8785 bytes, base64url, and their length. Says what it stands for to anyone who can guess it. */
-export type Digest = { readonly digest: string; readonly bytes: number };
+/**
+ * What a client answered in a round: committed to under a key of the run, so that equal answers of a run look equal and
+ * nobody else can try guesses. `digest`, a bare SHA-256, only in records of version 1.
+ */
+export type RoundInput = { readonly mac?: string; readonly digest?: string; readonly bytes: number };
 
 /** What was said, as RFC 8785 text, on its way into the log: the log commits to it and holds no word of it. */
 export type Spoken = { readonly text: string };
@@ -53,13 +59,31 @@ export type DecisionEntry = {
   readonly code?: DenyCode;
   readonly reason?: string;
   readonly detail?: string;
-  /** Of an `ask`: what an approval would be bound to, and the values it would be about, by path. */
+  /**
+   * Of an `ask`: commits to what an approval would be bound to, and to the values it would be about, by path, under keys
+   * of the run: equal calls and values of a run look equal. In version 1 both are bare hashes.
+   */
   readonly callHash?: string;
   readonly asked?: JsonObject;
 };
 
+/** What an `ask` is about, on its way into the log, which commits to it. `callHash`: of `callHashOf`; `text`: RFC 8785. */
+export type SpokenAsk = {
+  readonly callHash: string;
+  readonly values: readonly {
+    readonly path: string;
+    readonly kind: string;
+    readonly text: string;
+    readonly provenance: string;
+    readonly calls: readonly string[];
+  }[];
+};
+
+/** A decision as it is given to the log. */
+export type NewDecision = DecisionEntry & { readonly asks?: SpokenAsk };
+
 /** That a request was translated between the eras of MCP: the record is about what the upstream was to receive. */
-export type BridgeEntry = {
+export type BridgeEntry<Said = Spoken> = {
   /** Revision of MCP that the client speaks, and that of the upstream; `gateway` where the gateway itself answers. */
   readonly from: string;
   readonly to: string;
@@ -69,7 +93,16 @@ export type BridgeEntry = {
   /** The call that the server's question came in, for what belongs to a later round of it. */
   readonly first?: CallId;
   /** Commits to what the client answered in this round. */
-  readonly input?: Digest;
+  readonly input?: Said;
+};
+
+/** Where a permitted request goes. `port` of a URL without one is that of its scheme; stdio servers have a scheme only. */
+export type Destination = {
+  readonly scheme: string;
+  readonly host?: string;
+  readonly port?: number;
+  /** Revision of MCP in which the upstream is spoken to, as far as the message says. */
+  readonly protocol?: string;
 };
 
 /** Why a request was refused before policy had its say. */
@@ -172,6 +205,10 @@ export type IntentRecord<Said = Commitment> = {
   readonly decision: DecisionEntry;
   /** Replay cache entry of the proof (see `Caller.proofId`), so that a restart does not forget it. */
   readonly proof: string;
+  /** Where it is sent; absent where the gateway answers itself. */
+  readonly destination?: Destination;
+  /** Taint labels that the delegation tree carried when it was decided. */
+  readonly carried?: readonly string[];
   /** Taint labels that the answer puts on the delegation tree; in force from here on. */
   readonly labels?: readonly string[];
   /** The earlier call that this one carries on: the one that made the task it is about. */
@@ -181,7 +218,7 @@ export type IntentRecord<Said = Commitment> = {
   readonly rpcId?: string | number;
   /** W3C trace context the client sent: a hint, never an identity. */
   readonly traceparent?: string;
-  readonly bridge?: BridgeEntry;
+  readonly bridge?: BridgeEntry<Said | RoundInput>;
 };
 
 /** What became of an intent. Exactly one for each; durable before the agent sees the result. */
@@ -241,6 +278,33 @@ export type KeyChangeRecord = {
   readonly by: string;
 };
 
+/** The key that signs the log changed; at this place, so that everybody who reads the log can follow. */
+export type KeyRotateRecord = {
+  readonly type: 'key.rotate';
+  /** Public keys in C2SP form. */
+  readonly from: string;
+  readonly to: string;
+  /** The statement of the change, signed by both keys (`readRotation`). */
+  readonly note: string;
+  /** Until then the old key signs beside the new one; seconds since the epoch. */
+  readonly until: number;
+  readonly by: string;
+  readonly reason: string;
+};
+
+/** The first record of a log that takes the place of another one whose key is lost or in foreign hands. */
+export type LogOpenRecord = {
+  readonly type: 'log.open';
+  readonly origin: string;
+  readonly previous: {
+    readonly origin: string;
+    /** The newest checkpoint of that log that is to be believed, with its signatures. */
+    readonly checkpoint: string;
+  };
+  readonly by: string;
+  readonly reason: string;
+};
+
 /** A refused request: by policy (then with a decision), or before policy. */
 export type RefusalRecord<Said = Commitment> = {
   readonly type: 'refusal';
@@ -251,9 +315,10 @@ export type RefusalRecord<Said = Commitment> = {
   readonly decision?: DecisionEntry;
   readonly early?: EarlyRefusal;
   readonly proof?: string;
+  readonly carried?: readonly string[];
   readonly rpcId?: string | number;
   readonly micros: number;
-  readonly bridge?: BridgeEntry;
+  readonly bridge?: BridgeEntry<Said | RoundInput>;
 };
 
 export type PolicyLoadRecord = {
@@ -330,6 +395,8 @@ export type RecordBody =
   | CredentialIssuedRecord
   | CredentialRevokedRecord
   | KeyChangeRecord
+  | KeyRotateRecord
+  | LogOpenRecord
   | RefusalRecord
   | PolicyLoadRecord
   | ToolPinRecord
@@ -343,14 +410,14 @@ export type NewRecord =
   | RecordBody
   | IntentRecord<Commitment | Spoken>
   | OutcomeRecord<Commitment | Spoken>
-  | RefusalRecord<Commitment | Spoken>;
+  | (RefusalRecord<Commitment | Spoken> & { readonly decision?: NewDecision });
 
 /**
  * The fields the log adds. `prev` is the leaf hash of the record before it in the same strand: a run's records
  * form one strand, all others the strand `gateway`. `seq` counts the strand from 0 without a gap.
  */
 export type RecordEnvelope = {
-  readonly v: typeof RECORD_VERSION;
+  readonly v: number;
   readonly idx: number;
   /** RFC 3339 with milliseconds, UTC. For people: order is `idx`. */
   readonly at: string;

@@ -6,8 +6,13 @@ export type NoteSignature = { readonly name: string; readonly id: string; readon
 /** A note taken apart. `text` is what is signed, with its last newline. */
 export type Note = { readonly text: string; readonly signatures: readonly NoteSignature[] };
 
-/** A public key by its C2SP verifier key: name, key id (hex) and the key itself. */
-export type VerifierKey = { readonly name: string; readonly id: string; readonly key: KeyObject };
+/** A public key by its C2SP verifier key: name, key id (hex), the key itself, and all of it as text. */
+export type VerifierKey = {
+  readonly name: string;
+  readonly id: string;
+  readonly key: KeyObject;
+  readonly text: string;
+};
 
 /** Algorithm byte of a verifier key: the signer of a log, or a witness (C2SP tlog-cosignature). */
 export type KeyType = 0x01 | 0x04;
@@ -70,7 +75,8 @@ export function parseKey(text: string, type: KeyType): VerifierKey | undefined {
   if (typed?.length !== 1 + RAW_KEY_BYTES || typed[0] !== type) return undefined;
   if (keyId(name, typed) !== id) return undefined;
   const x = typed.subarray(1).toString('base64url');
-  return { name, id, key: createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' }) };
+  const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
+  return { name, id, key, text: text.trim() };
 }
 
 /** Standard base64 in its one canonical spelling; `Buffer.from` alone passes over what it does not know. */

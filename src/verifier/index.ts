@@ -2,6 +2,7 @@ export type { VerifiedCall } from './call-claims.ts';
 export { callTokenMiddleware, type ExpressRequest, type ExpressResponse } from './express.ts';
 export { type CallReply, type CallRequest, callTokenHook } from './fastify.ts';
 export { type McpHeaders, receivedCall } from './json-rpc-call.ts';
+export { type FileLedger, type FileLedgerOptions, type Ledger, openFileLedger } from './ledger.ts';
 export { type CallAuthInfo, createMcpTokenVerifier, type McpTokenVerifier } from './mcp-sdk.ts';
 export { type CallHandler, withCallToken } from './node-http.ts';
 export { verifiedCallOf } from './received.ts';

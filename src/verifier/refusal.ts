@@ -16,6 +16,7 @@ export type VerifyRefusalReason =
   | 'other_arguments'
   | 'replayed'
   | 'replay_cache_full'
+  | 'ledger_unavailable'
   | 'keys_unavailable';
 
 /** A refused call. The message says what is wrong and holds nothing of the token. */
@@ -32,9 +33,15 @@ export function refusalOf(reason: VerifyRefusalReason): VerifyRefusal {
   return { reason, message: messageOf(reason) };
 }
 
+const OUR_FAULTS: ReadonlySet<VerifyRefusalReason> = new Set([
+  'keys_unavailable',
+  'replay_cache_full',
+  'ledger_unavailable',
+]);
+
 /** 401, or 503 when it is the verifier that cannot tell. */
 export function refusalToHttp({ reason, message }: VerifyRefusal): VerifyAnswer {
-  const isOurFault = reason === 'keys_unavailable' || reason === 'replay_cache_full';
+  const isOurFault = OUR_FAULTS.has(reason);
   const error = isOurFault ? 'temporarily_unavailable' : 'invalid_token';
   const challenge =
     reason === 'missing_token' ? 'Bearer' : `Bearer error="invalid_token", error_description="${message}"`;
@@ -79,6 +86,8 @@ function messageOf(reason: VerifyRefusalReason): string {
       return 'the call token was used before; it is good for one call';
     case 'replay_cache_full':
       return 'too many calls to remember; try again later';
+    case 'ledger_unavailable':
+      return 'accepted calls cannot be written down; try again later';
     case 'keys_unavailable':
       return 'the keys of the gateway cannot be fetched; try again later';
   }

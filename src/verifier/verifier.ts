@@ -21,6 +21,7 @@ import {
   systemClock,
 } from '../base/index.ts';
 import { readCallClaims, SKEW_SECONDS, type VerifiedCall } from './call-claims.ts';
+import type { Ledger } from './ledger.ts';
 import { refusalOf, type VerifyRefusal, type VerifyRefusalReason } from './refusal.ts';
 import { createReplayCache, type ReplayCache } from './replay-cache.ts';
 
@@ -34,6 +35,8 @@ export type VerifierOptions = {
   readonly now?: Clock;
   /** Defaults to one for this process. */
   readonly replay?: ReplayCache;
+  /** Where each accepted call is written down before it is accepted; nowhere if not given. */
+  readonly ledger?: Ledger;
 };
 
 /** What is about to be done. Of a GET or DELETE request and of a JSON-RPC response, the `method` says that. */
@@ -75,7 +78,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
     if (granted.tool !== call.tool) return err('other_tool');
     if (claims.value.argsDigest !== digestJson(call.asked ?? {})) return err('other_arguments');
     const isNew = await replay.remember(granted.callId, Math.ceil(granted.expiresAt) + SKEW_SECONDS + 1);
-    return isNew ? ok(granted) : err('replayed');
+    if (!isNew) return err('replayed');
+    return (await wasNoted(granted, options.ledger)) ? ok(granted) : err('ledger_unavailable');
   }
 
   return {
@@ -88,6 +92,15 @@ export function createVerifier(options: VerifierOptions): Verifier {
       }
     },
   };
+}
+
+async function wasNoted(call: VerifiedCall, ledger: Ledger | undefined): Promise<boolean> {
+  try {
+    await ledger?.add(call);
+    return true;
+  } catch {
+    return false; // the caller is told that much; why, is for whoever runs the server
+  }
 }
 
 function keysOf(jwks: VerifierOptions['jwks']): LocalJWKSet {

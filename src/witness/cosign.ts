@@ -7,10 +7,11 @@ import {
   type VerifierKey,
   type WitnessRefusal,
 } from '../intent-log/index.ts';
+import { keysInForce } from './follow-key.ts';
 import type { WitnessState } from './witness-state.ts';
 
 export type CosignDeps = {
-  /** Logs whose checkpoints are cosigned, and no others. */
+  /** Keys of the logs whose checkpoints are cosigned, and no others; changes of them are followed. */
   readonly logs: readonly VerifierKey[];
   readonly cosigner: Cosigner;
   readonly state: WitnessState;
@@ -27,17 +28,18 @@ export function cosign(body: string, deps: CosignDeps): Result<string, WitnessRe
   const note = request && parseNote(request.note);
   if (request === undefined || note === undefined) return err({ reason: 'malformed' });
   const { origin } = request.head;
-  const judged = judgeCheckpoint(request, deps.logs, deps.state.newest(origin));
+  const logs = keysInForce(deps);
+  const judged = judgeCheckpoint(request, logs, deps.state.newest(origin));
   if (!judged.ok) return judged;
   const line = deps.cosigner.cosign(note.text, toEpochSeconds(deps.now()));
-  deps.state.keep(origin, `${signedByLog(note, deps)}${line}`);
+  deps.state.keep(origin, `${signedByLog(note, logs)}${line}`);
   return ok(line);
 }
 
 /** The checkpoint with the signatures that were verified and no others: what else was sent is not vouched for. */
 function signedByLog(
   { text, signatures }: NonNullable<ReturnType<typeof parseNote>>,
-  { logs }: CosignDeps,
+  logs: readonly VerifierKey[],
 ): string {
   const lines = signatures
     .filter(({ name, id }) => logs.some((log) => log.name === name && log.id === id))

@@ -1,5 +1,12 @@
 import type { Witness } from '../intent-log/index.ts';
-import { type GrowingLog, type Submission, type SubmitDeps, submitCheckpoint } from './submit-checkpoints.ts';
+import {
+  type GrowingLog,
+  type LogGrowth,
+  type Submission,
+  type SubmitDeps,
+  submitCheckpoint,
+  tellKeyChanges,
+} from './submit-checkpoints.ts';
 
 export type FollowLogOptions = SubmitDeps & {
   readonly witnesses: readonly (Witness & { readonly url: string })[];
@@ -16,6 +23,7 @@ export function followLog(log: GrowingLog, options: FollowLogOptions): AsyncDisp
   const followers = options.witnesses.map((witness) => {
     let lastSize = 0;
     let isFirst = true;
+    let told = 0;
     let isOver = false;
     let asking: Promise<void> | undefined;
     const timer = setInterval(() => {
@@ -24,7 +32,13 @@ export function followLog(log: GrowingLog, options: FollowLogOptions): AsyncDisp
       });
     }, options.everyMs);
     async function ask(): Promise<void> {
-      if (!isFirst && (await sizeOf(log)) === lastSize) return; // it has seen this one
+      const now = await growthOf(log);
+      if (!isFirst && now?.size === lastSize) return; // it has seen this one
+      const { rotations = [] } = now ?? {};
+      if (rotations.length > told) {
+        await tellKeyChanges(witness, rotations, options);
+        told = rotations.length;
+      }
       const submission = await submit(witness, lastSize, log, options);
       isFirst = isFirst && submission.kind !== 'cosigned';
       if (submission.kind === 'cosigned') lastSize = submission.size;
@@ -43,8 +57,8 @@ export function followLog(log: GrowingLog, options: FollowLogOptions): AsyncDisp
   };
 }
 
-async function sizeOf(log: GrowingLog): Promise<number | undefined> {
-  return (await log.growth(0).catch(() => undefined))?.size;
+function growthOf(log: GrowingLog): Promise<LogGrowth | undefined> {
+  return log.growth(0).catch(() => undefined);
 }
 
 /** A log that has closed is no fault of the witness, and its own failure is reported elsewhere. */

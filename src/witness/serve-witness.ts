@@ -2,11 +2,14 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Result } from '../base/index.ts';
 import type { WitnessRefusal } from '../intent-log/index.ts';
+import type { KeyRefusal } from './follow-key.ts';
 import type { WitnessState } from './witness-state.ts';
 
 export type ServeWitnessOptions = {
   /** Answers an `add-checkpoint` request with the cosignature line. */
   readonly cosign: (body: string) => Result<string, WitnessRefusal> | Promise<Result<string, WitnessRefusal>>;
+  /** Answers an `add-key` request, which tells of changes of a log's key; nothing is followed if not given. */
+  readonly addKey?: (body: string) => Result<undefined, KeyRefusal>;
   readonly state: WitnessState;
   readonly host: string;
   readonly port: number;
@@ -57,6 +60,12 @@ async function answer(
     const cosigned = await deps.cosign(body);
     if (cosigned.ok) say(response, 200, cosigned.value);
     else refuse(response, cosigned.error);
+  } else if (request.method === 'POST' && path === '/add-key' && deps.addKey !== undefined) {
+    const body = await readBody(request);
+    if (body === undefined) return say(response, 413, `the request is longer than ${MAX_BODY} bytes\n`);
+    const followed = deps.addKey(body);
+    if (followed.ok) say(response, 200, '');
+    else say(response, ...KEY_REFUSALS[followed.error]);
   } else {
     say(response, 404, 'there is POST /add-checkpoint and GET /<sha-256 of the origin>/checkpoint\n');
   }
@@ -69,6 +78,11 @@ const REFUSALS: Readonly<Record<Exclude<WitnessRefusal['reason'], 'conflict'>, r
   not_signed: [403, 'the checkpoint is not signed with a key known for its origin\n'],
   not_held: [503, 'the records of the checkpoint are not mirrored here; try again later\n'],
   inconsistent: [422, 'the proof does not show that the log has only grown\n'],
+};
+
+const KEY_REFUSALS: Readonly<Record<KeyRefusal, readonly [number, string]>> = {
+  malformed: [400, 'the body is not a JSON list of changes of keys, each signed by both keys\n'],
+  unknown_key: [403, 'a change is not signed with the key in force of a known log\n'],
 };
 
 function refuse(response: ServerResponse, refusal: WitnessRefusal): void {

@@ -7,12 +7,18 @@ import {
   type Witness,
 } from '../intent-log/index.ts';
 
+/** How a log has grown, with all changes of its key so far (`readRotation`). */
+export type LogGrowth = {
+  readonly size: number;
+  readonly note: string;
+  readonly proof: readonly Hash[];
+  readonly rotations: readonly string[];
+};
+
 /** What a log can show a witness. */
 export type GrowingLog = {
   /** The newest signed checkpoint and the proof from an older size to it; undefined when the log is smaller. */
-  growth(
-    since: number,
-  ): Promise<{ readonly size: number; readonly note: string; readonly proof: readonly Hash[] } | undefined>;
+  growth(since: number): Promise<LogGrowth | undefined>;
   keepCosignatures(size: number, lines: string): Promise<boolean>;
 };
 
@@ -56,7 +62,12 @@ async function submitSince(
 ): Promise<Submission | { readonly kind: 'conflict'; readonly size: number }> {
   const growth = await log.growth(since);
   if (growth === undefined) return { kind: 'rolled_back', size: since };
-  const answer = await post(witness.url, formatAddCheckpoint(since, growth.proof, growth.note), deps);
+  const answer = await post(
+    witness.url,
+    'add-checkpoint',
+    formatAddCheckpoint(since, growth.proof, growth.note),
+    deps,
+  );
   if (typeof answer === 'string') return { kind: 'failed', detail: answer };
   if (answer.status === 409) {
     const size = /^(0|[1-9][0-9]{0,15})\n$/.exec(answer.text)?.[1];
@@ -86,13 +97,26 @@ async function keep(
     : { kind: 'failed', detail: 'the checkpoint was superseded before it was cosigned' };
 }
 
+/**
+ * Tells a witness of changes of the log's key. Never rejects: a witness that does not follow refuses the checkpoints of
+ * the new key, and is heard of then.
+ */
+export async function tellKeyChanges(
+  witness: Witness & { readonly url: string },
+  rotations: readonly string[],
+  deps: SubmitDeps,
+): Promise<void> {
+  await post(witness.url, 'add-key', JSON.stringify(rotations), deps);
+}
+
 async function post(
   url: string,
+  endpoint: 'add-checkpoint' | 'add-key',
   body: string,
   deps: SubmitDeps,
 ): Promise<{ readonly status: number; readonly text: string } | string> {
   try {
-    const response = await deps.fetch(`${url.replace(/\/$/, '')}/add-checkpoint`, {
+    const response = await deps.fetch(`${url.replace(/\/$/, '')}/${endpoint}`, {
       method: 'POST',
       body,
       redirect: 'error',

@@ -12,7 +12,13 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { isJsonObject, parseStrictJson, SallyportError } from '../base/index.ts';
-import { parseCheckpoint, parseNote, type TreeHead } from '../intent-log/index.ts';
+import {
+  type KeyRotation,
+  parseCheckpoint,
+  parseNote,
+  readRotation,
+  type TreeHead,
+} from '../intent-log/index.ts';
 
 /**
  * What a witness must never forget: its key, and of each log the newest checkpoint it has cosigned. A witness
@@ -25,10 +31,16 @@ export type WitnessState = {
   note(originHash: string): string | undefined;
   /** On disk when it returns. */
   keep(origin: string, note: string): void;
+  /** Changes of the keys of logs that were taken in. */
+  keyChanges(): readonly KeyRotation[];
+  /** A statement of a change that was judged; on disk when it returns. */
+  keepKeyChange(note: string): void;
 };
 
 const KEY = 'witness-key.pem';
 const MEMORY = 'witness-state.json';
+/** Without it the witness is back at the keys it was started with, and refuses what newer ones have signed. */
+const KEYS = 'witness-keys.json';
 
 /** Opens the folder of a witness, making key and memory on first use. Throws `ERR_DATA_FOLDER`, `ERR_KEY_INVALID`. */
 export function openWitnessState(folder: string): WitnessState {
@@ -41,6 +53,9 @@ export function openWitnessState(folder: string): WitnessState {
     writeDurably(keyFile, newKey());
   }
   const notes = readMemory(memoryFile);
+  const keysFile = join(folder, KEYS);
+  let statements = existsSync(keysFile) ? readStatements(keysFile) : [];
+  let changes = statements.flatMap((note) => readRotation(note) ?? []);
   return {
     key: readKey(keyFile),
     newest: (origin) => headOf(notes.get(hashOf(origin))),
@@ -49,6 +64,13 @@ export function openWitnessState(folder: string): WitnessState {
       const kept = new Map(notes).set(hashOf(origin), note);
       writeDurably(memoryFile, `${JSON.stringify(Object.fromEntries(kept))}\n`);
       notes.set(hashOf(origin), note);
+    },
+    keyChanges: () => changes,
+    keepKeyChange(note) {
+      const kept = [...statements, note];
+      writeDurably(keysFile, `${JSON.stringify(kept)}\n`);
+      statements = kept;
+      changes = statements.flatMap((each) => readRotation(each) ?? []);
     },
   };
 }
@@ -73,6 +95,16 @@ function readMemory(path: string): Map<string, string> {
       return [origin, note];
     }),
   );
+}
+
+function readStatements(path: string): readonly string[] {
+  const parsed = parseStrictJson(readFileSync(path, 'utf8'));
+  const notes = parsed.ok && Array.isArray(parsed.value) ? (parsed.value as readonly unknown[]) : undefined;
+  if (notes === undefined) throw damaged(path);
+  return notes.map((note) => {
+    if (typeof note !== 'string' || readRotation(note) === undefined) throw damaged(path);
+    return note;
+  });
 }
 
 function newKey(): string {

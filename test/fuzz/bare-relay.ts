@@ -162,6 +162,7 @@ function toDeps(own: Pick<CallDeps, 'upstreams'> & { decided: Decided[]; records
     resumption: createResumption({ inFlight, log, waitMs: 1 }),
     tasks: createTasks(),
     pdp: recordingPdp(own.decided),
+    logOrigin: 'agents.example.org/log',
     logHealth: () => ({ state: 'open' }),
     intentLog: {
       failed: new Promise(() => undefined),

@@ -1,11 +1,15 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { logProveReceipt, logVerifyReceipt } from '../../src/cli/log-receipt.ts';
 import { openOperatorKey, signOperatorToken } from '../../src/gateway/index.ts';
 import type { LogRecord, RefusalRecord } from '../../src/intent-log/index.ts';
 import { createAgentKey } from '../support/agent-key.ts';
 import { type OpenOpsGateway, openOpsGateway, readRecords } from '../support/open-ops-gateway.ts';
 import { callTool, MCP_HEADERS, openBareRun, refusalOf, rpc } from '../support/ops-gateway.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 let setting: OpenOpsGateway;
 
@@ -50,6 +54,48 @@ describe('the way of a call', () => {
     expect(records.map((record) => record.type)).toEqual(['intent', 'outcome']);
     expect(records[1]).toMatchObject({ intent, status: 'ok', credential: { id: call, kind: 'call-token' } });
     expect(setting.opsDesk.seen().filter((seen) => seen.jti === call)).toHaveLength(1);
+  });
+
+  it('gives a receipt that can be turned into proofs, which a stranger verifies without the log', async () => {
+    await using run = await setting.startRun();
+    const { body } = await callTool(run, 'get_invoice', INVOICE);
+    const folder = temporaryFolder();
+    const [receipt, policy] = [join(folder, 'result.json'), join(folder, 'policy')];
+    writeFileSync(receipt, JSON.stringify(body));
+    const key = readFileSync(join(setting.data, 'log-public-key'), 'utf8').trim();
+    writeFileSync(policy, `log ${key}\nquorum none\n`);
+    const lines: string[] = [];
+    const out = (line: string): void => void lines.push(line);
+    const prove = () => logProveReceipt(receipt, { folder: setting.data, to: folder, out });
+    for (let i = 0; i < 50 && prove() !== 0; i++) await sleep(100);
+    const verify = (file: string) => logVerifyReceipt({ receipt: file, policy, proofs: folder, out });
+    lines.length = 0;
+    expect(verify(receipt)).toBe(0);
+    expect(lines.map((line) => line.split(' of call ')[0])).toEqual(['intent', 'outcome']);
+
+    // What an upstream wrote down of the credential is good for the same.
+    const held = (body['result'] as { _meta: Record<string, Record<string, unknown>> })._meta;
+    const { call, intent, outcome, ...places } = held['sallyport/receipt'] ?? {};
+    const line = join(folder, 'ledger');
+    writeFileSync(line, `${JSON.stringify({ jti: call, intent, time: 'now' })}\n`);
+    expect(logProveReceipt(line, { folder: setting.data, to: folder, out })).toBe(0);
+    expect(verify(line)).toBe(0);
+
+    // A receipt of something else, or of another log, is not borne out by these proofs.
+    for (const forged of [
+      { ...places, call, intent: outcome },
+      { ...places, call, intent, outcome: intent },
+      { ...places, call, intent, index: 0 },
+      { ...places, call, intent, origin: 'other.example.org/log' },
+    ]) {
+      const file = join(folder, 'forged.json');
+      writeFileSync(file, JSON.stringify(forged));
+      expect(verify(file)).toBe(1);
+    }
+    const unknown = join(folder, 'unknown.json');
+    writeFileSync(unknown, JSON.stringify({ call, intent: 'A'.repeat(43) }));
+    expect(logProveReceipt(unknown, { folder: setting.data, to: folder, out })).toBe(1);
+    expect(lines.at(-1)).toContain('is NOT in this log');
   });
 
   it('INVARIANT: every request ends in exactly one record: refused by policy', async () => {

@@ -98,6 +98,7 @@ describe('where arguments come from', () => {
     await using run = await lab.startRun(withTask);
     await ask(run, 'read_note', { id: '1' });
     await mailTo(run, 'ada@example.org');
+    const { callHash: told } = { callHash: undefined, ...refusalIn(await mailTo(run, EVIL)) };
     await mailTo(run, EVIL);
     const records = readRecords(lab.data).filter((record) => 'run' in record && record.run === run.id);
     const intents = records.filter((record): record is Intent => record.type === 'intent');
@@ -110,10 +111,15 @@ describe('where arguments come from', () => {
       policies: ['egress'],
       callHash: expect.stringMatching(/^[\w-]{43}$/),
       asked: {
-        to: { kind: 'address', digest: sha256(JSON.stringify(EVIL)), calls: [read?.call] },
+        to: { kind: 'address', mac: expect.stringMatching(/^[\w-]{43}$/), calls: [read?.call] },
       },
     });
+    const [first, second] = refusals().filter((record) => record.run === run.id);
+    expect(first?.decision?.callHash).toBe(second?.decision?.callHash);
+    expect(first?.decision?.asked).toEqual(second?.decision?.asked);
     const log = JSON.stringify(records);
+    expect(told).toMatch(/^[\w-]{43}$/);
+    for (const guess of [told, sha256(JSON.stringify(EVIL)), sha256(EVIL)]) expect(log).not.toContain(guess);
     for (const secret of [EVIL, 'ada@example.org', NOTE, task]) expect(log).not.toContain(secret);
     expect(log).toContain(sha256(task));
     expect(readFileSync(join(lab.data, 'log.db')).includes(task)).toBe(false);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { RunId } from '../../src/base/index.ts';
-import { type AuditReport, auditLog } from '../../src/intent-log/index.ts';
+import { type AuditReport, auditLog, decodeRecord } from '../../src/intent-log/index.ts';
 import { LogInMemory, newSigner } from '../support/log-in-memory.ts';
 import { intent, newCall, newRun, outcome, refusal, runClose, runOpen } from '../support/records.ts';
 
@@ -90,9 +90,26 @@ describe('the audit of an untouched log', () => {
   it('cannot decide about a version it does not know', () => {
     const log = new LogInMemory();
     log.append({ type: 'boot', version: '0.1.0', config: 'digest' });
-    change(log, 0, (text) => text.replace('"v":1', '"v":2'));
+    change(log, 0, (text) => text.replace('"v":2', '"v":3'));
     log.sign();
     expect(audit(log)).toMatchObject({ verdict: 'undecided', findings: [{ idx: 0 }] });
+  });
+
+  it('reads records of version 1, among newer ones too', () => {
+    const log = new LogInMemory();
+    log.append({ type: 'boot', version: '0.1.0', config: 'digest' });
+    change(log, 0, (text) => text.replace('"v":2', '"v":1'));
+    log.sign();
+    expect(audit(log)).toMatchObject({ verdict: 'verified', records: 1 });
+    const input = { digest: 'x', bytes: 3 };
+    const bridge = { from: 'a', to: 'b', method: 'tools/call', call: newCall(), input };
+    const older = new LogInMemory();
+    older.append({ ...refusal(newRun(), newCall()), bridge });
+    change(older, 0, (text) => text.replace('"v":2', '"v":1'));
+    expect(decodeRecord(older.stored[0]?.bytes ?? Buffer.from(''))).toMatchObject({
+      ok: true,
+      value: { v: 1, bridge: { input } },
+    });
   });
 });
 

@@ -74,7 +74,7 @@ const bodies: [string, RecordBody][] = [
 
 describe('an encoded record', () => {
   it.each(bodies)('reads back as it was written: %s', (_, body) => {
-    expect(roundTrip(body)).toEqual({ v: 1, ...LARGEST_ENVELOPE, ...body });
+    expect(roundTrip(body)).toEqual({ v: 2, ...LARGEST_ENVELOPE, ...body });
   });
 
   it.each(bodies)('has its fields in one order, however they came: %s', (_, body) => {
@@ -107,7 +107,7 @@ describe('an encoded record', () => {
     const record = roundTrip(intent(run, call, { subject }));
     if (record.type !== 'intent') throw new Error('wrong type');
     expect(record.subject.tool).toMatch(/^\u{1f510}+…\[\d+ bytes cut\]$/u);
-    expect({ ...record, subject }).toEqual({ v: 1, ...LARGEST_ENVELOPE, ...intent(run, call, { subject }) });
+    expect({ ...record, subject }).toEqual({ v: 2, ...LARGEST_ENVELOPE, ...intent(run, call, { subject }) });
   });
 
   it('cuts long lists and objects so that they stay what they are', () => {
@@ -155,11 +155,24 @@ describe('fitting JSON into a number of bytes', () => {
   });
 });
 
+describe('what must be committed to first', () => {
+  const ask = { callHash: 'bare', values: [] };
+  const decision = { effect: 'ask', policies: [], revision: 'r', asks: ask } as const;
+  const bridge = { from: 'a', to: 'b', method: 'm', call, input: { text: '"word"' } };
+
+  it.each([
+    ['what an approval is asked for', { ...refusal(run, call), decision }],
+    ['what a client answered in a round', { ...refusal(run, call), bridge }],
+  ])('is not encoded as it is: %s', (_, record) => {
+    expect(() => encodeBody(record)).toThrow('must be committed to');
+  });
+});
+
 describe('a stored record', () => {
   const good = sealRecord(LARGEST_ENVELOPE, encodeBody(intent(run, call)).json);
   it.each([
     ['not JSON', good.slice(0, -1), { reason: 'not_json' }],
-    ['a later version', good.replace('"v":1', '"v":2'), { reason: 'unknown_version', version: 2 }],
+    ['a later version', good.replace('"v":2', '"v":3'), { reason: 'unknown_version', version: 3 }],
     [
       'an unknown type',
       good.replace('"type":"intent"', '"type":"gossip"'),

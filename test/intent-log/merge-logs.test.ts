@@ -13,7 +13,7 @@ const [root, child] = [newRun(), newRun()];
 
 function at(origin: string, idx: number, second: number, record: NewRecord): OfLog {
   const strand = 'run' in record && record.run !== undefined ? record.run : 'gateway';
-  const envelope = { v: 1, idx, at: `2026-03-01T12:00:0${second}.000Z`, strand, seq: idx, prev: '' };
+  const envelope = { v: 2, idx, at: `2026-03-01T12:00:0${second}.000Z`, strand, seq: idx, prev: '' };
   return { origin, record: { ...envelope, ...record } as LogRecord };
 }
 

@@ -1,12 +1,14 @@
-import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import {
   type CheckpointSigner,
   createCheckpointSigner,
   encodeBody,
+  formatRotation,
   type LogSource,
   leafHash,
   parseVerifierKey,
   type RecordBody,
+  type RotationStatement,
   type StoredCheckpoint,
   sealRecord,
   treeHash,
@@ -41,10 +43,23 @@ export class LogInMemory implements LogSource {
   }
 
   /** Signs a checkpoint over what is there now. */
-  sign(): string {
+  sign(signer = this.#signer): string {
     const head = { size: this.stored.length, root: treeHash(this.leaves()) };
-    const note = this.#signer.sign(head);
+    const note = signer.sign(head);
     this.notes.push({ size: head.size, note });
+    return note;
+  }
+
+  /** Appends a change of keys as the log would; gives the statement that both keys have signed. */
+  changeKey(from: KeyObject, to: KeyObject, over: Partial<RotationStatement> = {}): string {
+    const size = this.stored.length;
+    const note = formatRotation(
+      { origin: this.key.name, size, root: treeHash(this.leaves()), ...over },
+      { from, to },
+    );
+    const { verifierKey: old } = createCheckpointSigner(this.key.name, from);
+    const { verifierKey: next } = createCheckpointSigner(this.key.name, to);
+    this.append({ type: 'key.rotate', from: old, to: next, note, until: 0, by: 'operator', reason: 'test' });
     return note;
   }
 

@@ -6,7 +6,7 @@ import { requireBearerAuth as gateV1 } from '@modelcontextprotocol/sdk/server/au
 import { requireBearerAuth as gateV2, OAuthError, OAuthErrorCode } from '@modelcontextprotocol/server';
 import Fastify from 'fastify';
 import { Hono } from 'hono';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { createIdSource, digestJson, type JsonObject } from '../../src/base/index.ts';
 import { mintCallToken } from '../../src/identity/index.ts';
 import {
@@ -16,6 +16,8 @@ import {
   callTokenMiddleware,
   createMcpTokenVerifier,
   createVerifier,
+  type Ledger,
+  type VerifiedCall,
   verifiedCallOf,
   withCallToken,
 } from '../../src/verifier/index.ts';
@@ -45,8 +47,17 @@ function bearer(method: string, args: JsonObject = {}, tool?: string): string {
   return `Bearer ${token}`;
 }
 
+let ledger: Ledger | undefined;
+afterEach(() => {
+  ledger = undefined;
+});
 const newVerifier = () =>
-  createVerifier({ issuer: ISSUER, audience: AUDIENCE, jwks: { keys: [...keys.jwks().keys] } });
+  createVerifier({
+    issuer: ISSUER,
+    audience: AUDIENCE,
+    jwks: { keys: [...keys.jwks().keys] },
+    ...(ledger === undefined ? {} : { ledger }),
+  });
 const rpc = (method: string, params: unknown) => ({ jsonrpc: '2.0', id: 1, method, params });
 const toolCall = (id: number) => rpc('tools/call', { name: 'close_ticket', arguments: { id } });
 
@@ -230,6 +241,28 @@ describe.each([
         body: { reason: 'missing_token' },
       });
     }));
+
+  it('writes down what it accepts before it answers, and nothing else', async () => {
+    const noted: VerifiedCall[] = [];
+    ledger = { add: async (call) => void noted.push(call) };
+    await serve(async (post) => {
+      const authorization = bearer('tools/call', { id: 7 }, 'close_ticket');
+      await post(toolCall(8), authorization);
+      expect(noted).toEqual([]);
+      expect((await post(toolCall(7), authorization)).status).toBe(200);
+      await post(toolCall(7), authorization);
+      expect(noted).toMatchObject([{ tool: 'close_ticket', method: 'tools/call', intent: 'leaf' }]);
+    });
+  });
+
+  it('refuses what cannot be written down', async () => {
+    ledger = { add: () => Promise.reject(new Error('/var/ledger: EIO')) };
+    await serve(async (post) => {
+      const answer = await post(toolCall(7), bearer('tools/call', { id: 7 }, 'close_ticket'));
+      expect(answer).toMatchObject({ status: 503, body: { reason: 'ledger_unavailable' } });
+      expect(JSON.stringify(answer.body)).not.toContain('/var');
+    });
+  });
 
   it('refuses a batch and what is no JSON-RPC message', () =>
     serve(async (post) => {

@@ -21,7 +21,7 @@ import {
   type Status,
   type ToolList,
 } from './contract.ts';
-import { keyRoutes } from './key-routes.ts';
+import { keyRoutes, type RotateLogKey } from './key-routes.ts';
 import { logRoutes } from './log-routes.ts';
 import { mayDo, type Permission } from './permissions.ts';
 
@@ -43,6 +43,7 @@ export type AdminPorts = {
   /** The kill switches. */
   readonly containment: ContainmentPorts;
   /** Destroys what is kept of runs; gives how many arguments and results there were. */
+  readonly rotateLogKey: RotateLogKey;
   readonly erase: (runs: readonly RunId[], by: string, reason: string) => Promise<number>;
   /** The same for runs of which nothing was kept since a time, milliseconds since the epoch. */
   readonly prune: (before: number, by: string, reason: string) => Promise<EraseResult>;
@@ -149,7 +150,7 @@ function operatorRoutes(app: FastifyInstance, ports: AdminPorts): void {
     return { revoked: revoked.map((ended) => ended.id) } satisfies RevokeResult;
   });
 
-  keyRoutes(app, ports.keys, (request) => operatorOf.get(request) ?? '');
+  keyRoutes(app, ports, (request) => operatorOf.get(request) ?? '');
   const erase = { bodyLimit: REVIEW_BYTES, config: { permission: 'content.erase' } } as const;
   app.post('/v1/content/erase', erase, async (request, reply) => {
     const body = EraseRequest.safeParse(request.body ?? {});

@@ -22,3 +22,18 @@ export const KeyChanges = z.strictObject({
   ),
 });
 export type KeyChanges = z.infer<typeof KeyChanges>;
+
+/** Body of `POST /v1/log/rotate-key`. */
+export const LogKeyRequest = z.strictObject({
+  reason: z.string().min(1).max(500),
+  overlapHours: z
+    .number()
+    .min(0)
+    .max(720)
+    .default(24)
+    .describe('So long the old key signs beside the new one.'),
+});
+
+/** Its answer: the record that tells of the change, and both keys in C2SP form. */
+export const LogKeyChanged = z.strictObject({ idx: z.int(), from: z.string(), to: z.string() });
+export type LogKeyChanged = z.infer<typeof LogKeyChanged>;

@@ -1,13 +1,17 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
 import type { Result } from '../../base/index.ts';
 import type { KeyChange, KeyRefusal } from '../../identity/index.ts';
 import type { KeyCare } from '../key-care.ts';
-import type { KeyChanges, KeyList } from './key-contract.ts';
+import { type KeyChanges, type KeyList, type LogKeyChanged, LogKeyRequest } from './key-contract.ts';
+
+/** Lets a new key sign the intent log; `overlapSeconds`: so long the old one does, too. */
+export type RotateLogKey = (by: string, reason: string, overlapSeconds: number) => Promise<LogKeyChanged>;
 
 /** The signing keys on the admin plane. `operatorOf`: who asks, already authenticated. */
 export function keyRoutes(
   app: FastifyInstance,
-  care: KeyCare,
+  { keys: care, rotateLogKey }: { readonly keys: KeyCare; readonly rotateLogKey: RotateLogKey },
   operatorOf: (request: FastifyRequest) => string,
 ): void {
   app.get(
@@ -24,6 +28,13 @@ export function keyRoutes(
   app.post<{ Params: { kid: string } }>('/v1/keys/:kid/remove', write, async (request, reply) =>
     answer(await care.remove(request.params.kid, operatorOf(request)), reply),
   );
+
+  app.post('/v1/log/rotate-key', write, async (request, reply): Promise<LogKeyChanged> => {
+    const body = LogKeyRequest.safeParse(request.body ?? {});
+    if (!body.success) return reply.code(400).send({ error: z.prettifyError(body.error) });
+    const { reason, overlapHours } = body.data;
+    return rotateLogKey(operatorOf(request), reason, Math.round(overlapHours * 3600));
+  });
 }
 
 function answer(

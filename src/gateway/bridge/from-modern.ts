@@ -1,9 +1,9 @@
 import { isJsonObject, type JsonObject, type UpstreamName } from '../../base/index.ts';
 import {
   type CallResult,
-  digestOf,
   type KnownRequest,
   refuse,
+  toSpoken,
   type UpstreamPort,
   wouldPermit,
 } from '../call/index.ts';
@@ -160,7 +160,7 @@ function nextRound(
     from: revisionOf(admitted),
     method: admitted.method,
     first: held.call.first,
-    input: digestOf(inputResponses),
+    input: toSpoken(inputResponses),
   };
   return carryOutHere(
     request,

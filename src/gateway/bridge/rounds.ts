@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../base/index.ts';
-import { type CallResult, carryOut, digestOf, type KnownRequest } from '../call/index.ts';
+import { type CallResult, carryOut, type KnownRequest, toSpoken } from '../call/index.ts';
 import type { JsonRpcMessage, RpcId, StreamEvent } from '../upstream/index.ts';
 import { type Answered, notBridgedMessage, refusalMessage } from './carry-out.ts';
 import { type BridgeDeps, ROUND_MS } from './deps.ts';
@@ -132,7 +132,7 @@ async function* rounds(place: Place, call: RoundedCall, deps: BridgeDeps): Async
           method: latest === request ? method : 'response',
           call: latest.inbound.call,
           first,
-          input: digestOf(inputResponses),
+          input: toSpoken(inputResponses),
         },
       },
       deps.call,

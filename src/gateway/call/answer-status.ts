@@ -1,5 +1,12 @@
-import { canonicalJson, isJsonObject, type JsonObject } from '../../base/index.ts';
-import type { OutcomeRecord, OutcomeStatus, Receipt, Spoken } from '../../intent-log/index.ts';
+import { canonicalJson, isJsonObject } from '../../base/index.ts';
+import {
+  formatReceipt,
+  type OutcomeRecord,
+  type OutcomeStatus,
+  RECEIPT_META,
+  type Receipt,
+  type Spoken,
+} from '../../intent-log/index.ts';
 import type { Answer, JsonRpcMessage, UpstreamFailure } from '../upstream/index.ts';
 import type { Call } from './resolve-call.ts';
 
@@ -46,11 +53,19 @@ export function endWithoutResponse(call: Call, answer: Answer): Ending {
   return { status: 'upstream_failed', detail: `http ${answer.status} without a response to the request` };
 }
 
-/** The agent can quote the receipt to an investigator: which call, which intent. */
-export function withReceipt(message: JsonRpcMessage, call: Call, intent: Receipt): JsonRpcMessage {
+/** The receipt names both records by place and hash: the log that gave it cannot deny the call without being found out. */
+export function withReceipt(
+  message: JsonRpcMessage,
+  call: Call,
+  {
+    origin,
+    intent,
+    outcome,
+  }: { readonly origin: string; readonly intent: Receipt; readonly outcome: Receipt },
+): JsonRpcMessage {
   const { result } = message;
   if (call.target.kind !== 'tool' || !isJsonObject(result)) return message;
   const meta = isJsonObject(result['_meta']) ? result['_meta'] : {};
-  const receipt: JsonObject = { call: call.inbound.call, index: intent.index, intent: intent.leaf };
-  return { ...message, result: { ...result, _meta: { ...meta, 'sallyport/receipt': receipt } } };
+  const receipt = formatReceipt(call.inbound.call, origin, intent, outcome);
+  return { ...message, result: { ...result, _meta: { ...meta, [RECEIPT_META]: receipt } } };
 }

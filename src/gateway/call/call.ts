@@ -56,6 +56,8 @@ export type Refusal =
       readonly decision: NotPermitted;
       readonly isToolCall: boolean;
       readonly era: Era;
+      /** Taint labels that the run carried, for the record. */
+      readonly carried?: readonly string[];
     }
   | { readonly step: 'forward'; readonly failure: UpstreamFailure }
   /** The log or another store failed, so nothing can be decided or recorded. */

@@ -7,7 +7,7 @@ import type {
   CredentialSource,
   RunWatch,
 } from '../../identity/index.ts';
-import type { IntentLog, LogHealth } from '../../intent-log/index.ts';
+import type { Destination, IntentLog, LogHealth } from '../../intent-log/index.ts';
 import type { PinnedCatalogue } from '../catalogue.ts';
 import type { AdmissionRules, EventIds, Sessions } from '../mcp/index.ts';
 import type { Provenances } from '../provenances.ts';
@@ -21,6 +21,8 @@ import type { Tasks } from './tasks.ts';
 /** An upstream and where its credentials come from. */
 export type UpstreamPort = {
   readonly upstream: Upstream;
+  /** Where its messages go, for the record; absent where the gateway answers in its place. */
+  readonly destination?: Destination;
   readonly credential: CredentialSource;
 };
 
@@ -43,6 +45,8 @@ export type CallDeps = {
   readonly tasks: Tasks;
   readonly pdp: Pdp;
   readonly intentLog: IntentLog;
+  /** Name of the log, for receipts. */
+  readonly logOrigin: string;
   readonly logHealth: () => LogHealth;
   readonly now: Clock;
   readonly log: Logger;

@@ -1,7 +1,7 @@
-import { canonicalJson, digestJson, type JsonObject, type JsonValue, sha256 } from '../../base/index.ts';
-import type { AskedValue, Decision, Explanation } from '../../cedar/index.ts';
+import { canonicalJson, type JsonObject, type JsonValue, sha256 } from '../../base/index.ts';
+import type { Ask, Decision, Explanation } from '../../cedar/index.ts';
 import type { Caller, CredentialEntry } from '../../identity/index.ts';
-import type { Actor, DecisionEntry, Digest, Spoken } from '../../intent-log/index.ts';
+import type { Actor, NewDecision, Spoken, SpokenAsk } from '../../intent-log/index.ts';
 
 /** Who asks, as every record about a request says it. */
 export function toActor(caller: Caller): Actor {
@@ -15,24 +15,26 @@ export function toActor(caller: Caller): Actor {
   };
 }
 
-/** A decision as the log keeps it. */
-export function toDecisionEntry(decision: Decision): DecisionEntry {
+/** A decision as it is given to the log, which commits to what an `ask` is about. */
+export function toDecisionEntry(decision: Decision): NewDecision {
   const { effect, policies, revision } = decision;
   if (decision.effect === 'permit') return { effect, policies, revision };
   const { code, reason, detail } = decision;
-  const asked =
-    decision.effect === 'ask' ? { callHash: decision.callHash, asked: toAsked(decision.values) } : {};
+  const asked = decision.effect === 'ask' ? { asks: toAsks(decision) } : {};
   return { effect, policies, revision, code, reason, ...(detail === undefined ? {} : { detail }), ...asked };
 }
 
-/** The values of an `ask` by path: committed to, not kept. */
-function toAsked(values: readonly AskedValue[]): JsonObject {
-  return Object.fromEntries(
-    values.map(({ path, kind, value, provenance, sources }) => [
+function toAsks({ callHash, values }: Ask): SpokenAsk {
+  return {
+    callHash,
+    values: values.map(({ path, kind, value, provenance, sources }) => ({
       path,
-      { kind, digest: digestJson(value), provenance, calls: [...new Set(sources.map(({ call }) => call))] },
-    ]),
-  );
+      kind,
+      text: canonicalJson(value),
+      provenance,
+      calls: [...new Set(sources.map(({ call }) => call))],
+    })),
+  };
 }
 
 const MAX_ARGUMENTS = 32;
@@ -62,10 +64,9 @@ export function toEntry({ id, kind, expiresAt }: CredentialEntry): CredentialEnt
   return { id, kind, expiresAt };
 }
 
-/** SHA-256 and length of the RFC 8785 form of a value. */
-export function digestOf(value: JsonValue): Digest {
-  const canonical = canonicalJson(value);
-  return { digest: sha256(canonical), bytes: Buffer.byteLength(canonical) };
+/** A value for the log to commit to. */
+export function toSpoken(value: JsonValue): Spoken {
+  return { text: canonicalJson(value) };
 }
 
 /** What a message asks for: its RFC 8785 form for the log to commit to, and the SHA-256 that credentials carry. */

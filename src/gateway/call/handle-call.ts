@@ -84,7 +84,8 @@ export async function carryOut(request: KnownRequest, deps: CallDeps): Promise<C
       await underWay.count({ kind: 'refused' });
       underWay.leave();
       const isToolCall = call.target.kind === 'tool';
-      return await refuse(call, { step: 'decide', decision, isToolCall, era: eraOf(call) }, deps);
+      const carried = underWay.entrance.facts.labels;
+      return await refuse(call, { step: 'decide', decision, isToolCall, era: eraOf(call), carried }, deps);
     }
     intent = await recordIntent(call, decision, { ...underWay, provenance }, deps);
     if (intent === undefined) return await turnAway(call, underWay, deps);

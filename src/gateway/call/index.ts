@@ -1,7 +1,7 @@
 export { ALL_UPSTREAMS, type CallResult, type Inbound, type Refusal, type RpcId } from './call.ts';
 export { type Collected, collectAnswer } from './collect-answer.ts';
 export type { CallDeps, UpstreamPort } from './deps.ts';
-export { type AskedFor, digestOf, toActor, toAskedFor, toDecisionEntry, toEntry } from './entries.ts';
+export { type AskedFor, toActor, toAskedFor, toDecisionEntry, toEntry, toSpoken } from './entries.ts';
 export { secretsOf } from './forward.ts';
 export { carryOut, handleCall, identify, type KnownRequest } from './handle-call.ts';
 export { createInFlight, type InFlight } from './in-flight.ts';

@@ -1,6 +1,6 @@
 import { isJsonObject } from '../../base/index.ts';
 import type { Explanation, Permit } from '../../cedar/index.ts';
-import type { Receipt, Spoken, Subject } from '../../intent-log/index.ts';
+import type { IntentRecord, Receipt, Spoken, Subject } from '../../intent-log/index.ts';
 import type { CallDeps } from './deps.ts';
 import { toActor, toDecisionEntry, toProvenanceEntry } from './entries.ts';
 import { labelsOf } from './labels.ts';
@@ -27,6 +27,7 @@ export async function recordIntent(
   if (labels.length > 0) await deps.history.taint(call.run, labels);
   if (isCutOff(underWay, call, deps)) return undefined;
   const { provenance } = underWay;
+  const carried = underWay.entrance.facts.labels;
   observeArguments(call, deps);
   return deps.intentLog.append({
     type: 'intent',
@@ -36,6 +37,8 @@ export async function recordIntent(
     subject: toSubject(call, deps),
     decision: toDecisionEntry(decision),
     proof: call.caller.proofId,
+    ...destinationOf(call),
+    ...(carried.length === 0 ? {} : { carried }),
     ...(labels.length === 0 ? {} : { labels }),
     ...(call.origin === undefined ? {} : { continues: call.origin.call }),
     ...(provenance === undefined ? {} : { provenance: toProvenanceEntry(provenance) }),
@@ -43,6 +46,13 @@ export async function recordIntent(
     ...(traceparent === undefined ? {} : { traceparent }),
     ...(call.bridge === undefined ? {} : { bridge: call.bridge }),
   });
+}
+
+/** Where it goes, and in which revision of MCP as far as its headers say. */
+function destinationOf({ port, mcpHeaders }: Call): Pick<IntentRecord, 'destination'> {
+  if (port.destination === undefined) return {};
+  const protocol = mcpHeaders['mcp-protocol-version'];
+  return { destination: protocol === undefined ? port.destination : { ...port.destination, protocol } };
 }
 
 /** What a call is about, as the log says it. */

@@ -15,18 +15,18 @@ export type OpenCall = {
 };
 
 /** Resolves when the outcome is on disk. Of several endings the first is the outcome. */
-export type Settle = (ending: Ending) => Promise<void>;
+export type Settle = (ending: Ending) => Promise<Receipt>;
 
 /** STEP 9: the one outcome of a call. */
 export function openOutcome(open: OpenCall, deps: CallDeps): Settle {
-  let settled: Promise<void> | undefined;
+  let settled: Promise<Receipt> | undefined;
   return (ending) => {
     settled ??= recordOutcome(open, ending, deps);
     return settled;
   };
 }
 
-async function recordOutcome(open: OpenCall, ending: Ending, deps: CallDeps): Promise<void> {
+async function recordOutcome(open: OpenCall, ending: Ending, deps: CallDeps): Promise<Receipt> {
   const { call, intent, credential, underWay } = open;
   const counted = underWay.count({ kind: 'forwarded', isToolCall: call.target.kind === 'tool' });
   const recorded = deps.intentLog.append({
@@ -38,5 +38,6 @@ async function recordOutcome(open: OpenCall, ending: Ending, deps: CallDeps): Pr
     ...(credential === undefined ? {} : { credential: toEntry(credential) }),
     micros: call.inbound.elapsed(),
   });
-  await Promise.all([recorded, counted]);
+  const [outcome] = await Promise.all([recorded, counted]);
+  return outcome;
 }

@@ -1,6 +1,13 @@
 import { parseUpstreamName } from '../../base/index.ts';
 import type { AuthFailure, Caller } from '../../identity/index.ts';
-import type { BridgeEntry, EarlyRefusal, RefusalRecord, Spoken, Subject } from '../../intent-log/index.ts';
+import type {
+  BridgeEntry,
+  EarlyRefusal,
+  NewDecision,
+  RefusalRecord,
+  Spoken,
+  Subject,
+} from '../../intent-log/index.ts';
 import type { Admitted } from '../mcp/index.ts';
 import { ALL_UPSTREAMS, type CallResult, type Inbound, type Refusal } from './call.ts';
 import type { CallDeps } from './deps.ts';
@@ -26,7 +33,7 @@ type RecordedRefusal = Exclude<Refusal, { step: 'forward' }>;
 export async function refuse(known: Known, refusal: RecordedRefusal, deps: CallDeps): Promise<CallResult> {
   const { inbound, admitted, caller, bridge } = known;
   const rpcId = admitted?.leg === 'POST' && admitted.kind === 'request' ? admitted.id : undefined;
-  const record: RefusalRecord<Spoken> = {
+  const record: RefusalRecord<Spoken> & { readonly decision?: NewDecision } = {
     type: 'refusal',
     call: inbound.call,
     ...(caller === undefined
@@ -36,6 +43,7 @@ export async function refuse(known: Known, refusal: RecordedRefusal, deps: CallD
     ...(refusal.step === 'decide'
       ? { decision: toDecisionEntry(refusal.decision) }
       : { early: toEarly(refusal) }),
+    ...(refusal.step === 'decide' && refusal.carried?.length ? { carried: refusal.carried } : {}),
     ...(rpcId === undefined ? {} : { rpcId }),
     micros: inbound.elapsed(),
     ...(bridge === undefined ? {} : { bridge }),

@@ -107,14 +107,14 @@ function followStream(
       await observeBeside(call, message, deps);
     }
     const released = await filterAnswer(call, message, deps);
-    await settle(endOfResponse(message, released));
+    const outcome = await settle(endOfResponse(message, released));
     if (isCutOff(underWay, call, deps)) return undefined;
     bindTask(call, message, deps);
-    return withReceipt(released, call, intent);
+    return withReceipt(released, call, { origin: deps.logOrigin, intent, outcome });
   };
 
   /** What has ids can be resumed, so the call is not over with its stream: unless it was cancelled. */
-  const park = (giveUp: () => Promise<void>): boolean => {
+  const park = (giveUp: () => Promise<unknown>): boolean => {
     if (!canResume || isAnswered || call.rpcId === undefined) return false;
     deps.resumption.park(call, { release: releaseResponse, giveUp });
     return true;

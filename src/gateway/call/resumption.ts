@@ -19,7 +19,7 @@ export type Resumable = {
 export type Parked = {
   readonly release: (message: JsonRpcMessage) => Promise<JsonRpcMessage | undefined>;
   /** Called once, when nobody came back in time or the run is over. */
-  readonly giveUp: () => Promise<void>;
+  readonly giveUp: () => Promise<unknown>;
 };
 
 /**

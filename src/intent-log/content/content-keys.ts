@@ -54,6 +54,14 @@ function expand(key: DataKey, use: string): Buffer {
 const outer = Buffer.alloc(BLOCK_BYTES + KEY_BYTES);
 
 /**
+ * The key for commitments that are the same all over a run: to calls that an approval is asked for, and to values. A
+ * ULID has no lower-case letters, so that it is no `commitKey`.
+ */
+export function runKey(key: DataKey, about: 'call' | 'value'): Buffer {
+  return expand(key, `commit run ${about}`);
+}
+
+/**
  * HMAC-SHA256 (RFC 2104) of a text, base64url. By one-shot hashes: a fresh key for each text makes `createHmac`
  * four times as slow.
  */

@@ -8,6 +8,7 @@ export {
   openDataKey,
   openSealed,
   type Part,
+  runKey,
   sealPart,
 } from './content-keys.ts';
 export { type Redacted, type Redaction, redactSecrets } from './redact.ts';

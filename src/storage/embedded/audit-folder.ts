@@ -6,6 +6,7 @@ import {
   createFindingList,
   createRecordsCheck,
   readDueCheckpoints,
+  readKeys,
   type TreeChecked,
 } from '../../intent-log/index.ts';
 import { eachOf } from './audit-stretch.ts';
@@ -22,7 +23,8 @@ export async function auditDataFolder(
   options: AuditOptions,
 ): Promise<AuditReport> {
   const read = createFindingList();
-  const due = readDueCheckpoints(reader.checkpoints(), options, read.report);
+  const keys = readKeys(reader, options.keys, options.upTo);
+  const due = readDueCheckpoints(reader.checkpoints(), options, keys, read.report);
   const data: AuditWorkerData = { ...due, folder, upTo: options.upTo ?? Number.POSITIVE_INFINITY };
   const records = createRecordsCheck();
   const worker = startThread('audit-worker', import.meta.url, data);
@@ -39,7 +41,7 @@ export async function auditDataFolder(
     return worker.postMessage('next');
   });
   try {
-    return composeReport(reader, read.found, await done.promise, records.finish());
+    return composeReport(reader, { read: read.found, keys }, await done.promise, records.finish());
   } finally {
     await worker.terminate();
   }

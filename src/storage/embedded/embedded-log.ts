@@ -4,7 +4,7 @@ import type { IntentLog, LogHealth } from '../../intent-log/index.ts';
 import type { ContentOptions } from './content/index.ts';
 import type { RoomSettings } from './disk-room.ts';
 import type { LogState } from './index-queries.ts';
-import type { CopySettings, Growth } from './worker-messages.ts';
+import type { CopySettings, Growth, KeyChanged } from './worker-messages.ts';
 
 export type EmbeddedLogOptions = {
   /** Data folder; made with mode 0700 when it is not there. */
@@ -57,6 +57,11 @@ export interface EmbeddedLog extends IntentLog {
   erase(runs: readonly RunId[], by: string, reason: string): Promise<number>;
   /** The same for all runs that are over and of which nothing was kept since a time, in milliseconds. */
   prune(before: number, by: string, reason: string): Promise<{ runs: number; parts: number }>;
+  /**
+   * Lets a new key sign the log from here on, and the old one beside it for some seconds. Resolves when the change is
+   * in the log.
+   */
+  rotateKey(by: string, reason: string, overlapSeconds: number): Promise<KeyChanged>;
   /** Keeps verified cosignature lines with the checkpoint of a size; false when there is no such checkpoint. */
   keepCosignatures(size: number, lines: string): Promise<boolean>;
 }

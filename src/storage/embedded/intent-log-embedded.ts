@@ -16,7 +16,14 @@ import type { RoomSettings } from './disk-room.ts';
 import type { EmbeddedLog, EmbeddedLogOptions } from './embedded-log.ts';
 import type { LogState } from './index-queries.ts';
 import { firstMessage, LogThread } from './log-thread.ts';
-import type { AnswerTo, FromWorker, Growth, Question, WorkerSettings } from './worker-messages.ts';
+import type {
+  AnswerTo,
+  FromWorker,
+  Growth,
+  KeyChanged,
+  Question,
+  WorkerSettings,
+} from './worker-messages.ts';
 
 const APPEND_TIMEOUT = 2000;
 const EPOCH = 60_000;
@@ -67,7 +74,6 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
 }
 
 class WorkerLog implements EmbeddedLog {
-  readonly verifierKey: string;
   readonly recovered: readonly CallId[];
   readonly aligned: EmbeddedLog['aligned'];
   readonly failed: Promise<Error>;
@@ -83,10 +89,11 @@ class WorkerLog implements EmbeddedLog {
   #closed: SallyportError | undefined;
   #idle: (() => void) | undefined;
   #isLow = false;
+  #verifierKey: string;
   readonly #copyTimeout: number;
 
   constructor(worker: Worker, opened: FromWorker & { op: 'opened' }, options: EmbeddedLogOptions) {
-    this.verifierKey = opened.verifierKey;
+    this.#verifierKey = opened.verifierKey;
     this.recovered = opened.recovered;
     this.aligned = opened.aligned;
     this.#copyTimeout = options.copy?.timeoutMs ?? 0;
@@ -142,6 +149,17 @@ class WorkerLog implements EmbeddedLog {
 
   async growth(since: number): Promise<Growth | undefined> {
     return this.#ask({ kind: 'growth', since });
+  }
+
+  get verifierKey(): string {
+    return this.#verifierKey;
+  }
+
+  async rotateKey(by: string, reason: string, overlapSeconds: number): Promise<KeyChanged> {
+    const until = Math.floor(this.#now() / 1000) + overlapSeconds;
+    const changed = await this.#ask({ kind: 'rotateKey', by, reason, until });
+    this.#verifierKey = changed.to;
+    return changed;
   }
 
   async keepCosignatures(size: number, lines: string): Promise<boolean> {

@@ -1,7 +1,13 @@
 import { statSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { SallyportError } from '../../base/index.ts';
-import type { CompactRange, StoredCheckpoint, StoredRecord } from '../../intent-log/index.ts';
+import {
+  type CompactRange,
+  headOf,
+  type StoredCheckpoint,
+  type StoredRecord,
+  scanHeader,
+} from '../../intent-log/index.ts';
 import { folderError, makePrivateFile } from './data-folder.ts';
 import { inTransaction, isSqliteError, SQLITE_CORRUPT, SQLITE_NOTADB, setPragma } from './sqlite.ts';
 
@@ -15,6 +21,7 @@ CREATE TABLE IF NOT EXISTS records (idx INTEGER PRIMARY KEY, bytes BLOB NOT NULL
 CREATE TABLE IF NOT EXISTS content (idx INTEGER PRIMARY KEY, sealed BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS checkpoints (size INTEGER PRIMARY KEY, at INTEGER NOT NULL, note TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS cosigned (size INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS key_changes (idx INTEGER PRIMARY KEY) STRICT;
 CREATE TABLE IF NOT EXISTS frontier (id INTEGER PRIMARY KEY CHECK (id = 1), size INTEGER NOT NULL, hashes TEXT NOT NULL) STRICT;
 PRAGMA user_version=${FORMAT};
 `;
@@ -37,6 +44,7 @@ export class LogFile implements Disposable {
   readonly #keep: StatementSync;
   readonly #isKept: StatementSync;
   readonly #read: StatementSync;
+  readonly #noteKeyChange: StatementSync;
   readonly #identity: string;
 
   /** Throws `ERR_LOG_CORRUPT` for a file that is not a log, `ERR_DATA_FOLDER` for one that cannot be opened. */
@@ -46,6 +54,7 @@ export class LogFile implements Disposable {
     this.#insert = this.#db.prepare('INSERT INTO records (idx, bytes) VALUES (?, ?)');
     this.#keep = this.#db.prepare('INSERT INTO content (idx, sealed) VALUES (?, ?)');
     this.#isKept = this.#db.prepare('SELECT 1 FROM content WHERE idx = ?');
+    this.#noteKeyChange = this.#db.prepare('INSERT INTO key_changes (idx) VALUES (?)');
     this.#read = this.#db.prepare('SELECT idx, bytes FROM records WHERE idx >= ? ORDER BY idx LIMIT ?');
     this.#read.setReturnArrays(true);
     this.#identity = this.#identify();
@@ -70,7 +79,10 @@ export class LogFile implements Disposable {
    */
   insert(first: number, records: readonly Uint8Array[], content: readonly SealedContent[] = []): void {
     inTransaction(this.#db, () => {
-      for (let i = 0; i < records.length; i++) this.#insert.run(first + i, records[i] as Uint8Array);
+      records.forEach((record, i) => {
+        this.#insert.run(first + i, record);
+        if (changesKey(record)) this.#noteKeyChange.run(first + i);
+      });
       for (const { idx, sealed } of content) this.#keep.run(idx, sealed);
     });
     if (this.#identify() !== this.#identity) {
@@ -78,6 +90,14 @@ export class LogFile implements Disposable {
         `${this.#path} or its WAL was moved, deleted or replaced while the gateway was writing to it`,
       );
     }
+  }
+
+  /** The records that change the key, in order. */
+  keyChanges(): StoredRecord[] {
+    const rows = this.#db
+      .prepare('SELECT idx, bytes FROM key_changes JOIN records USING (idx) ORDER BY idx')
+      .all();
+    return rows as unknown as StoredRecord[];
   }
 
   /** What the file holds from an index on, at most `limit` records. */
@@ -159,6 +179,16 @@ export class LogFile implements Disposable {
     const files = [this.#path, `${this.#path}-wal`].map((path) => statSync(path, { throwIfNoEntry: false }));
     return files.map((stats) => (stats === undefined ? 'none' : `${stats.dev}:${stats.ino}`)).join(' ');
   }
+}
+
+const KEY_CHANGE = Buffer.from('"type":"key.rotate"');
+/** Where the type of a record of the strand `gateway` must have begun. */
+const HEAD = 256;
+
+/** Whoever wrote the record: the second copy, too, may hold one that this disk has lost. */
+function changesKey(record: Uint8Array): boolean {
+  const head = Buffer.from(record.buffer, record.byteOffset, Math.min(record.length, HEAD));
+  return head.includes(KEY_CHANGE) && scanHeader(headOf(record))?.type === 'key.rotate';
 }
 
 function openDatabase(path: string): DatabaseSync {

@@ -42,6 +42,7 @@ import { hasTable } from './sqlite.ts';
  * where there is one and reads the log itself from where the index ends.
  */
 export interface LogReader extends LogSource, Disposable {
+  keyChanges(): StoredRecord[];
   /** What the data folder says is the public key; someone who does not trust the folder brings their own. */
   readonly verifierKey: string | undefined;
   /** The published copy of the newest checkpoint, if there is one. */
@@ -129,6 +130,14 @@ class FileReader implements LogReader {
     return this.#log.prepare(all).all() as unknown as StoredCheckpoint[];
   }
 
+  keyChanges(): StoredRecord[] {
+    if (!hasTable(this.#log, 'key_changes')) return [];
+    const rows = this.#log
+      .prepare('SELECT idx, bytes FROM key_changes JOIN records USING (idx) ORDER BY idx')
+      .all();
+    return rows as unknown as StoredRecord[];
+  }
+
   publishedCheckpoint(): string | undefined {
     return readIfThere(this.#folder.checkpoint);
   }
@@ -197,7 +206,10 @@ class FileReader implements LogReader {
       if (index === undefined || signed === undefined || idx >= signed.size || row?.[0] !== idx)
         return undefined;
       const path = inclusionPath(idx, signed.size, hashesOfTiles(tilesOf(index)));
-      return { bytes: row[1], proof: { index: idx, path, checkpoint: signed.note } };
+      return {
+        bytes: row[1],
+        proof: { index: idx, path, checkpoint: signed.note, ...this.#rotationsBefore(signed.size) },
+      };
     });
   }
 
@@ -210,11 +222,12 @@ class FileReader implements LogReader {
         usable.findLast(({ note }) => (parseNote(note)?.signatures.length ?? 0) > 1) ?? usable.at(-1);
       if (index === undefined || signed === undefined) return undefined;
       const hashes = hashesOfTiles(tilesOf(index));
+      const told = this.#rotationsBefore(signed.size);
       return places.map((idx) => {
         const [row] = this.#read.all(idx, 1) as unknown as [number, Uint8Array][];
         if (row?.[0] !== idx) throw corrupt(`record ${idx} is missing`);
         const path = inclusionPath(idx, signed.size, hashes);
-        return { idx, bytes: row[1], proof: { index: idx, path, checkpoint: signed.note } };
+        return { idx, bytes: row[1], proof: { index: idx, path, checkpoint: signed.note, ...told } };
       });
     });
   }
@@ -270,6 +283,15 @@ class FileReader implements LogReader {
     } finally {
       this.#index?.exec('COMMIT');
     }
+  }
+
+  /** The changes of keys that a reader of a proof may need, up to a size of the tree. */
+  #rotationsBefore(size: number): Pick<TlogProof, 'rotations'> {
+    const rotations = this.keyChanges().flatMap((stored) => {
+      const record = stored.idx < size ? decode(stored) : undefined;
+      return record?.type === 'key.rotate' ? record.note : [];
+    });
+    return rotations.length === 0 ? {} : { rotations };
   }
 
   #decodeAt(idx: number): LogRecord {

@@ -2,11 +2,11 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { type RunId, SallyportError } from '../../base/index.ts';
 import {
   appendLeaf,
-  type CheckpointSigner,
   type CompactRange,
   consistencyPath,
   decodeRecord,
   encodeBody,
+  GATEWAY_STRAND,
   type Hash,
   hashesOfTiles,
   leafHash,
@@ -20,8 +20,9 @@ import type { StrandHead } from './index-delta.ts';
 import { readOpenRuns, readState, tilesOf } from './index-queries.ts';
 import type { LogFile } from './log-file.ts';
 import type { LogIndex } from './log-index.ts';
+import type { LogKeys } from './log-key.ts';
 import { readVerified } from './read-verified.ts';
-import type { Answer, Growth, QuickQuestion } from './worker-messages.ts';
+import type { Answer, Growth, KeyChanged, QuickQuestion } from './worker-messages.ts';
 
 /** Heads of strands kept in memory; older ones are asked of the index. */
 const MAX_HEADS = 50_000;
@@ -39,7 +40,7 @@ export type WriterState = {
   readonly folder: DataFolder;
   readonly file: LogFile;
   readonly index: LogIndex;
-  readonly signer: CheckpointSigner;
+  readonly keys: LogKeys;
   /** The tree over all records in the file. */
   readonly range: CompactRange;
   /** Size of the newest checkpoint; -1 when there is none. */
@@ -59,7 +60,7 @@ export class LogWriter {
   readonly #folder: DataFolder;
   readonly #file: LogFile;
   readonly #index: LogIndex;
-  readonly #signer: CheckpointSigner;
+  readonly #keys: LogKeys;
   readonly #range: CompactRange;
   readonly #heads = new Map<string, StrandHead>();
   /** Leaf hashes of the records that are written but not absorbed. */
@@ -75,7 +76,7 @@ export class LogWriter {
     this.#folder = state.folder;
     this.#file = state.file;
     this.#index = state.index;
-    this.#signer = state.signer;
+    this.#keys = state.keys;
     this.#range = state.range;
     this.#signedSize = state.signedSize;
     this.#copy = state.copy;
@@ -198,12 +199,26 @@ export class LogWriter {
       this.#isTidy = true;
       return;
     }
-    const note = this.#signer.sign({ size: this.#range.size, root: rootOf(this.#range) });
+    const note = this.#keys.sign({ size: this.#range.size, root: rootOf(this.#range) }, at);
     this.#file.insertCheckpoint(this.#range, at, note);
     this.#signedSize = this.#range.size;
     this.#publish(note, this.#folder.checkpoint);
     this.#index.flush(); // after the checkpoint: what the index holds is always signed for
     if (this.#heads.size > MAX_HEADS) this.#heads.clear();
+  }
+
+  /**
+   * Lets a new key sign from here on, and the old one beside it until a time (seconds since the epoch). The new key is
+   * on disk before its record is, and in force after it: a start after a crash in between finds out which it is.
+   */
+  rotateKey(at: number, { by, reason, until }: { by: string; reason: string; until: number }): KeyChanged {
+    this.checkpoint(at);
+    const next = this.#keys.prepare({ size: this.#range.size, root: rootOf(this.#range) });
+    const { json } = encodeBody({ type: 'key.rotate', ...next, until, by, reason });
+    const { first } = this.#write(at, [GATEWAY_STRAND], [json]);
+    this.#keys.adopt(next, until);
+    this.checkpoint(at);
+    return { idx: first, from: next.from, to: next.to };
   }
 
   /** From here on, with nothing left to absorb, epoch records are written at most so often, in milliseconds. */
@@ -242,6 +257,8 @@ export class LogWriter {
       case 'growth':
         this.checkpoint(at);
         return this.#growthSince(question.since);
+      case 'rotateKey':
+        return this.rotateKey(at, question);
       case 'keepCosignatures':
         return this.#keepCosignatures(question.size, question.lines);
     }
@@ -253,7 +270,7 @@ export class LogWriter {
     if (newest === undefined || since > newest.size) return undefined;
     const hashes = hashesOfTiles(tilesOf(this.#index.db));
     const proof = since === 0 ? [] : consistencyPath(since, newest.size, hashes);
-    return { ...newest, proof };
+    return { ...newest, proof, rotations: this.#keys.rotations };
   }
 
   #keepCosignatures(size: number, lines: string): boolean {

@@ -5,21 +5,20 @@ import {
   appendLeaf,
   type Checkpoint,
   type CompactRange,
+  changeIn,
+  decodeRecord,
   encodeBody,
   leafHash,
   type OutcomeRecord,
-  parseVerifierKey,
   type RecordBody,
   restoreRange,
   rootOf,
-  type VerifierKey,
-  verifyCheckpoint,
 } from '../../intent-log/index.ts';
 import type { DataFolder } from './data-folder.ts';
 import { type OpenIntentRow, readOpenIntents } from './index-queries.ts';
 import { LogFile } from './log-file.ts';
 import { LogIndex } from './log-index.ts';
-import { openLogKey } from './log-key.ts';
+import { type LogKeys, openLogKeys, type RecordedChange } from './log-key.ts';
 import { LogWriter, type WriterState } from './log-writer.ts';
 import { corrupt, readVerified } from './read-verified.ts';
 import type { WorkerSettings } from './worker-messages.ts';
@@ -56,19 +55,18 @@ export function openLogWriter(
   { now, epochEveryMs, sealingKey, copy }: OpenWriterOptions,
 ): OpenedWriter {
   const sealer = sealingKey === undefined ? undefined : createKeySealer(sealingKey);
-  const signer = openLogKey(folder, origin, sealer);
-  const key = parseVerifierKey(signer.verifierKey) as VerifierKey;
   const file = new LogFile(folder.log);
-  const index = new LogIndex(folder.index);
+  const index = openBeside(file, folder);
   try {
-    const signed = newestCheckpoint(file, folder, key);
+    const keys = openLogKeys(folder, { origin, sealer }, recordedChanges(file));
+    const signed = newestCheckpoint(file, folder, keys);
     checkIndex(index, file, signed?.size ?? 0);
     const range = catchUp(file, index, signed);
     const signedSize = signed?.size ?? -1;
-    const writer = new LogWriter({ folder, file, index, signer, range, signedSize, copy });
+    const writer = new LogWriter({ folder, file, index, keys, range, signedSize, copy });
     const recovered = recover(writer, index, now);
     writer.beginEpochs(epochEveryMs);
-    return { writer, verifierKey: signer.verifierKey, recovered };
+    return { writer, verifierKey: keys.verifierKey, recovered };
   } catch (error) {
     index[Symbol.dispose]();
     file[Symbol.dispose]();
@@ -76,15 +74,35 @@ export function openLogWriter(
   }
 }
 
+function openBeside(file: LogFile, folder: DataFolder): LogIndex {
+  try {
+    return new LogIndex(folder.index);
+  } catch (error) {
+    file[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** The changes of keys that the log tells of, each signed by both keys. */
+function recordedChanges(file: LogFile): RecordedChange[] {
+  return file.keyChanges().map((stored) => {
+    const decoded = decodeRecord(stored.bytes);
+    const change = changeIn(stored);
+    if (change === undefined || !decoded.ok || decoded.value.type !== 'key.rotate')
+      throw corrupt(`record ${stored.idx} changes the key of the log and is not signed by both keys`);
+    return { change, note: decoded.value.note, until: decoded.value.until };
+  });
+}
+
 /** The newest checkpoint, which both the log and the published copy must bear out. */
-function newestCheckpoint(file: LogFile, folder: DataFolder, key: VerifierKey): Checkpoint | undefined {
+function newestCheckpoint(file: LogFile, folder: DataFolder, { chain }: LogKeys): Checkpoint | undefined {
   const stored = file.newestCheckpoint();
-  const checked = stored === undefined ? undefined : verifyCheckpoint(stored.note, key);
+  const checked = stored === undefined ? undefined : chain.verify(stored.note);
   if (checked?.ok === false || (checked?.ok && checked.value.size !== stored?.size)) {
     throw corrupt(`the checkpoint of size ${stored?.size} in ${folder.log} is not signed by this log`);
   }
   const newest = checked?.value;
-  const published = verifyCheckpoint(readIfThere(folder.checkpoint), key);
+  const published = chain.verify(readIfThere(folder.checkpoint));
   const signedSize = Math.max(newest?.size ?? 0, published.ok ? published.value.size : 0);
   const end = file.end();
   if (signedSize > end) {

@@ -58,6 +58,8 @@ export type Question =
   | { readonly kind: 'keyWasUsed'; readonly agent: AgentName; readonly key: KeyThumbprint }
   /** What shows a witness that the log has only grown since a size; 0 for a witness that has seen nothing. */
   | { readonly kind: 'growth'; readonly since: number }
+  /** Lets a new key sign the log; `until` in seconds since the epoch: so long the old one does, too. */
+  | { readonly kind: 'rotateKey'; readonly by: string; readonly reason: string; readonly until: number }
   /** Keeps the cosignature lines of witnesses with the checkpoint of a size; false when that one is gone. */
   | { readonly kind: 'keepCosignatures'; readonly size: number; readonly lines: string }
   /** Destroys data keys and what is kept under them; answered when that is durable. */
@@ -70,8 +72,16 @@ export type Question =
 /** A question that one look answers. */
 export type QuickQuestion = Exclude<Question, { readonly kind: 'erase' | 'idle' | 'told' }>;
 
-/** The newest checkpoint and the consistency proof from an older size to it. */
-export type Growth = { readonly size: number; readonly note: string; readonly proof: readonly Hash[] };
+/** The newest checkpoint, the consistency proof from an older size to it, and all changes of the log's key so far. */
+export type Growth = {
+  readonly size: number;
+  readonly note: string;
+  readonly proof: readonly Hash[];
+  readonly rotations: readonly string[];
+};
+
+/** A change of keys: the record that tells of it, and both keys in C2SP form. */
+export type KeyChanged = { readonly idx: number; readonly from: string; readonly to: string };
 
 export type AnswerTo<Q extends Question> = Q extends { kind: 'state' }
   ? LogState
@@ -81,9 +91,11 @@ export type AnswerTo<Q extends Question> = Q extends { kind: 'state' }
       ? DoneErasure
       : Q extends { kind: 'idle' }
         ? readonly RunId[]
-        : boolean;
+        : Q extends { kind: 'rotateKey' }
+          ? KeyChanged
+          : boolean;
 
-export type Answer = LogState | Growth | DoneErasure | readonly RunId[] | boolean | undefined;
+export type Answer = LogState | Growth | KeyChanged | DoneErasure | readonly RunId[] | boolean | undefined;
 
 export type ToWorker =
   | (Batch & { readonly op: 'append' })

@@ -9,9 +9,11 @@ import {
   openDataKey,
   type Part,
   redactSecrets,
+  runKey,
   type Spoken,
 } from '../../../intent-log/index.ts';
 import type { NewKey, OpenedContent, Said } from '../worker-messages.ts';
+import { commitRest } from './commit-rest.ts';
 
 /** What of arguments and results is kept beside the records. */
 export type KeepContent = 'none' | 'redacted' | 'encrypted';
@@ -64,7 +66,7 @@ export class Commitments {
         return { committed: record };
       case 'intent':
       case 'refusal':
-        return this.#settleArgs(record);
+        return this.#settleRest(this.#settleArgs(record), record.run);
       case 'outcome':
         return this.#settleResult(record);
       default:
@@ -110,6 +112,16 @@ export class Commitments {
     const done = run === undefined ? undefined : this.#commit(run, call, 'args', args.text);
     if (done === undefined) return { committed: { ...record, subject: rest } };
     return withSaid({ ...record, subject: { ...rest, args: done.commitment } }, done.said);
+  }
+
+  /** After the arguments: the run has its data key by then. */
+  #settleRest(settled: Settled, run: RunId | undefined): Settled {
+    const { committed } = settled;
+    if (committed.type !== 'intent' && committed.type !== 'refusal') return settled;
+    const key = run === undefined ? undefined : this.#keys.get(run);
+    const underKey = (about: 'call' | 'value', text: string): string | undefined =>
+      key === undefined ? undefined : commit(runKey(key, about), text);
+    return { ...settled, committed: commitRest(committed, underKey) };
   }
 
   #settleResult(record: NewRecord & { type: 'outcome' }): Settled {

@@ -49,16 +49,19 @@ function run(kms: KmsCommand, input: Buffer): Promise<Result<Buffer, string>> {
     let bytes = 0;
     const settle = (result: Result<Buffer, string>): void => {
       clearTimeout(late);
-      end(child);
       resolve(result);
       for (const chunk of chunks) chunk.fill(0);
     };
-    const late = setTimeout(() => settle(err(`did not end within ${kms.timeoutMs / 1000} s`)), kms.timeoutMs);
+    const cutOff = (why: string): void => {
+      end(child);
+      settle(err(why));
+    };
+    const late = setTimeout(() => cutOff(`did not end within ${kms.timeoutMs / 1000} s`), kms.timeoutMs);
     child.on('error', (error: NodeJS.ErrnoException) => settle(err(`cannot be started (${error.code})`)));
     child.stdin.on('error', () => undefined); // it need not read
     child.stdout.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes > MAX_OUTPUT_BYTES) settle(err(`wrote more than ${MAX_OUTPUT_BYTES} bytes`));
+      if (bytes > MAX_OUTPUT_BYTES) cutOff(`wrote more than ${MAX_OUTPUT_BYTES} bytes`);
       else chunks.push(chunk);
     });
     child.on('close', (code, signal) => {

@@ -1,12 +1,12 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { chownSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { freePort } from '../../examples/upstreams/everything.ts';
+import { locate } from '../../tools/debian.mjs';
 
-const BIN = '/usr/lib/postgresql/15/bin';
 /** PostgreSQL refuses to run as root. */
 const NOBODY = 65_534;
 const PASSWORD = 'superuser-of-the-test';
@@ -22,16 +22,19 @@ export type Postgres = AsyncDisposable & {
 
 /** A PostgreSQL 15 of one's own on loopback, with passwords and every statement in its log. */
 export async function startPostgres(): Promise<Postgres> {
-  if (!existsSync(join(BIN, 'postgres')))
-    throw new Error(`${BIN}/postgres is missing; install postgresql-15`);
+  const [initdb, postgres] = [locate('postgres', 'initdb'), locate('postgres', 'postgres')];
+  if (initdb === undefined || postgres === undefined) {
+    throw new Error('PostgreSQL is not here; run node tools/setup.mjs --postgres');
+  }
+  const env = { ...process.env, ...postgres.env };
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-pg-'));
   const identity = userInfo().uid === 0 ? { uid: NOBODY, gid: NOBODY } : {};
   if (userInfo().uid === 0) chownSync(folder, NOBODY, NOBODY);
   const data = join(folder, 'data');
   const passwordFile = join(folder, 'password');
   writeFileSync(passwordFile, PASSWORD, { mode: 0o644 });
-  const initdb = ['-D', data, '-U', 'admin', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`, '--no-sync'];
-  const made = spawnSync(join(BIN, 'initdb'), initdb, { ...identity, cwd: folder, encoding: 'utf8' });
+  const making = ['-D', data, '-U', 'admin', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`, '--no-sync'];
+  const made = spawnSync(initdb.file, making, { ...identity, env, cwd: folder, encoding: 'utf8' });
   if (made.status !== 0) throw new Error(`initdb: ${made.stderr}`);
   const port = await freePort();
   const settings = [
@@ -43,9 +46,9 @@ export async function startPostgres(): Promise<Postgres> {
     'fsync=off',
   ];
   const child = spawn(
-    join(BIN, 'postgres'),
+    postgres.file,
     ['-D', data, '-p', String(port), ...settings, '-c', 'log_statement=all', '-c', 'log_connections=on'],
-    { ...identity, cwd: folder },
+    { ...identity, env, cwd: folder },
   );
   let text = '';
   child.stderr.on('data', (chunk: Buffer) => {

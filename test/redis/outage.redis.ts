@@ -28,7 +28,10 @@ afterAll(() => upstream[Symbol.asyncDispose]());
 beforeEach(async () => {
   server = await startRedisServer();
   endpoint = await openEndpoint(server);
-  fleet = await openFleet({ upstreamUrl: upstream.url, state: sharedState(endpoint.url, 2) });
+  fleet = await openFleet({
+    upstreamUrl: upstream.url,
+    state: sharedState(endpoint.url, 2, { timeoutMillis: 1500 }),
+  });
   const [one, two] = fleet.members;
   if (one === undefined || two === undefined) throw new Error('two gateways');
   members = [one, two];
@@ -41,6 +44,8 @@ afterEach(async () => {
 });
 
 const REASON = 'during an outage';
+/** Longer than anything takes on the busiest machine: what does not happen at all fails. */
+const PATIENCE = { timeout: 60_000, interval: 100 };
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 
 /** Every way in is refused for our own reasons: 503 and when to come back; nothing reaches the upstream. */
@@ -72,52 +77,51 @@ async function expectRefusals(): Promise<void> {
 }
 
 /** Calls go through again by themselves, with the run that was there before. */
-async function expectRecovery(): Promise<void> {
+async function expectServing(): Promise<void> {
   for (const member of members) {
-    await expect
-      .poll(async () => (await run.call(member, 'echo', 'after')).status, { timeout: 10_000, interval: 100 })
-      .toBe(200);
+    await expect.poll(async () => (await run.call(member, 'echo', 'after')).status, PATIENCE).toBe(200);
   }
+}
+
+/** And what operators do is done again. */
+async function expectRecovery(): Promise<void> {
+  await expectServing();
   const revoked = await askAdmin(members[0], `/v1/runs/${run.run}/revoke`, { reason: 'now it works' });
   expect(revoked.body['revoked']).toEqual([run.run]);
   for (const member of members) expect((await run.call(member, 'echo')).status).toBe(401);
 }
 
-async function holdStream(member: Member): Promise<Promise<number>> {
+/** A stream that is open; `cut` resolves when it is not. */
+async function holdStream(member: Member): Promise<{ readonly cut: Promise<void> }> {
   const response = await run.call(member, 'hold');
   const reader = response.body?.getReader();
   if (reader === undefined) throw new Error('no body');
   await reader.read();
-  const drain = async (): Promise<number> => {
+  const drain = async (): Promise<void> => {
     try {
       while (!(await reader.read()).done);
     } catch {
       // cut off hard
     }
-    return Date.now();
   };
-  return drain();
+  return { cut: drain() };
 }
 
 describe('A16: the shared state', () => {
   it('is killed: everything is refused, open streams are cut, and it all comes back', async () => {
-    const drained = holdStream(members[1]);
-    await sleep(300);
-    const killedAt = Date.now();
+    const { cut } = await holdStream(members[1]);
     await server.kill();
     await expectRefusals();
-    expect((await drained) - killedAt).toBeLessThan(4000);
+    await cut; // while it is down: nobody but the gateway itself can have done it
     await server.restart();
     await expectRecovery();
   });
 
   it('stands still: everything is refused, open streams are cut, and it all comes back', async () => {
-    const drained = holdStream(members[0]);
-    await sleep(300);
-    const frozenAt = Date.now();
+    const { cut } = await holdStream(members[0]);
     server.freeze();
     await expectRefusals();
-    expect((await drained) - frozenAt).toBeLessThan(4000);
+    await cut; // while it stands still
     server.thaw();
     await expectRecovery();
   });
@@ -135,16 +139,12 @@ describe('A16: the shared state', () => {
     const intent = JSON.stringify([{ type: 'sallyport_intent', purpose: 'test' }]);
     const form = { grant_type: JWT_BEARER, assertion: used, authorization_details: intent };
     expect((await fleet.agents.ask(members[1], createAgentKey(Date.now), form)).status).toBe(200);
-    const drained = holdStream(members[0]);
-    await sleep(300);
+    const { cut } = await holdStream(members[0]);
     const arrived = upstream.arrivals.length;
-    const wipedAt = Date.now();
     await server.client().flushall();
     for (const member of members) expect([401, 503]).toContain((await run.call(member, 'echo')).status);
-    expect((await drained) - wipedAt).toBeLessThan(4000);
-    await expect
-      .poll(() => fleet.agents.open(members[0]).then(() => 'open', String), { timeout: 5000 })
-      .toBe('open');
+    await cut;
+    await expect.poll(() => fleet.agents.open(members[0]).then(() => 'open', String), PATIENCE).toBe('open');
     for (const member of members) {
       expect((await run.call(member, 'echo')).status).toBe(401); // it is known to be nobody's
       const redeemed = await fleet.agents.ask(member, createAgentKey(Date.now), {
@@ -166,9 +166,7 @@ describe('A16: the shared state', () => {
     await expectRefusals();
     await operator.replicaof('NO', 'ONE');
     // The replica took over the other server's data: nothing.
-    await expect
-      .poll(() => fleet.agents.open(members[0]).then(() => 'open', String), { timeout: 10_000 })
-      .toBe('open');
+    await expect.poll(() => fleet.agents.open(members[0]).then(() => 'open', String), PATIENCE).toBe('open');
     expect((await run.call(members[0], 'echo')).status).toBe(401);
   });
 
@@ -176,32 +174,36 @@ describe('A16: the shared state', () => {
     await using replica = await startRedisServer({ replicaOf: server });
     const promoting = replica.client();
     await expect
-      .poll(async () => (await promoting.info('replication')).includes('master_link_status:up'), {
-        timeout: 5000,
-      })
+      .poll(async () => (await promoting.info('replication')).includes('master_link_status:up'), PATIENCE)
       .toBe(true);
     await run.call(members[0], 'echo');
     await server.kill();
     endpoint.lead(replica);
     await expectRefusals(); // a replica, until somebody promotes it
     await promoting.replicaof('NO', 'ONE');
-    const early = await run.call(members[0], 'echo');
-    expect(early.status).toBe(503); // its proof may be older than what the new server remembers
+    const iat = Math.floor(Date.now() / 1000);
+    await expectServing();
+    for (const member of members) {
+      const early = await run.call(member, 'echo', '', undefined, { iat });
+      expect(early.status, 'its proof may be older than what the new server remembers').toBe(503);
+    }
     await expectRecovery();
   });
 
   it('is slow: calls are refused after the time they are given, and go through when it is not', async () => {
     const operator = server.client();
     await operator.ping();
-    const slow = operator.call('DEBUG', 'SLEEP', '3');
+    let isSlow = true;
+    const slow = operator.call('DEBUG', 'SLEEP', '6').finally(() => {
+      isSlow = false;
+    });
     await sleep(50);
-    const from = Date.now();
     await expectRefusals();
-    expect(Date.now() - from).toBeLessThan(3000);
+    expect(isSlow, 'nobody waited for it').toBe(true);
     await slow;
-    await operator.call('CLIENT', 'PAUSE', '2500', 'ALL');
+    await expectServing();
+    await operator.call('CLIENT', 'PAUSE', '6000', 'ALL');
     await expectRefusals();
-    await sleep(2500);
     await expectRecovery();
   });
 

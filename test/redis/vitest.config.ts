@@ -9,7 +9,8 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     execArgv: ['--conditions=sallyport-source'],
     fileParallelism: false,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // Tests wait for conditions; these only end one that would wait for ever, on however busy a machine.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
   },
 });

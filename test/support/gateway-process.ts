@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
-const START_MILLIS = 20_000;
+const START_MILLIS = 60_000;
 
 /** `sallyport serve` in a process of its own. */
 export type GatewayProcess = {

@@ -17,7 +17,7 @@ export type PostgresServer = AsyncDisposable & {
   restart(): Promise<void>;
 };
 
-const START_MS = 20_000;
+const START_MS = 60_000;
 const RESTARTS = 50;
 const NOBODY = 65534;
 

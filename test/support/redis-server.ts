@@ -23,7 +23,7 @@ export type RedisServer = AsyncDisposable & {
   readonly restart: () => Promise<void>;
 };
 
-const START_MS = 10_000;
+const START_MS = 60_000;
 
 export type RedisServerOptions = { readonly replicaOf?: RedisServer };
 

@@ -24,7 +24,7 @@ export function openTestState(
     prefix: 'test',
     gateway: 'gw',
     replicas: 0,
-    timeoutMs: 500,
+    timeoutMs: 10_000, // what a slow Redis does is for other tests
     now: Date.now,
     log: { info: () => undefined, warn: () => undefined },
     shelf: shelfInMemory(),

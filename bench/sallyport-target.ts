@@ -29,7 +29,8 @@ export async function startSallyport(
   await writeFile(join(folder, 'policies', 'bench.cedar'), policyText(decisions));
   await writeFile(join(folder, 'jwks.json'), JSON.stringify({ keys: [publicHalf(grant.issuerKey)] }));
   await writeFile(join(folder, 'config.json'), JSON.stringify(config));
-  const flags = ['--conditions=sallyport-source', ...nodeFlags];
+  // As the first line of the program and `npm run sallyport` have it.
+  const flags = ['--max-semi-space-size=16', '--conditions=sallyport-source', ...nodeFlags];
   const child = startNode('src/cli/main.ts', ['serve', '--config', join(folder, 'config.json')], flags);
   const stop = async () => {
     await child[Symbol.asyncDispose]();

@@ -1,7 +1,7 @@
 import type { Environment } from './environment.ts';
 import type { FirstTest, Order } from './first-test.ts';
 import { EvaluationError } from './outcome.ts';
-import { keyOf, type Long, type Value } from './value.ts';
+import { keyOf, keysOf, type Long, type Value } from './value.ts';
 
 /**
  * Positions of the policies whose first test is true, or cannot be told without evaluating them, in order. All others
@@ -101,7 +101,7 @@ function byElement(placed: readonly Placed[]): Group['select'] {
   const table = positions(placed, wantedKey);
   return (value, found) => {
     if (typeof value !== 'object' || value.tag !== 'set') return false;
-    for (const key of new Set(value.items.map(keyOf))) addAll(table.get(key), found);
+    for (const key of keysOf(value)) addAll(table.get(key), found);
     return true;
   };
 }

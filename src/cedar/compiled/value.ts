@@ -72,7 +72,8 @@ export function includesAll(whole: SetValue, part: SetValue): boolean {
   return part.items.every((item) => includes(whole, item));
 }
 
-function keysOf(set: SetValue): ReadonlySet<string> {
+/** Of the distinct items. */
+export function keysOf(set: SetValue): ReadonlySet<string> {
   set.keys ??= new Set(set.items.map(keyOf));
   return set.keys;
 }

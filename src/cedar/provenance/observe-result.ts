@@ -163,11 +163,22 @@ function isNamed(value: string, { index }: Memory): boolean {
   return spoken !== undefined && index.find(spoken)?.rank === REQUEST;
 }
 
-/** `team-meeting-minutes.docx` is said as "team meeting minutes"; of fewer words no file can be told. */
+/**
+ * `team-meeting-minutes.docx` is said as "team meeting minutes". A name out of words that any request has
+ * (`send-the-mail.txt`) is not taken for one that is spoken of: whoever shares a file chooses its name.
+ */
 function spokenName(normal: string): string | undefined {
   const stem = FILE_NAME.exec(normal)?.[1];
-  return stem === undefined ? undefined : normalForm(stem.replace(/[-_]+/g, ' '));
+  const words = stem?.split(/[-_]+/) ?? [];
+  const telling = words.filter((word) => word.length >= 4 && !EVERYDAY.has(word));
+  return telling.length < 2 ? undefined : normalForm(words.join(' '));
 }
+
+const EVERYDAY: ReadonlySet<string> = new Set(
+  'please send sent this that these those with from them then they into onto over what when which where your their each every person people file files mail mails email emails message messages document documents folder list lists read reply forward delete remove create update write make find show give tell about also and the calendar event events meeting account money transaction transactions payment ticket issue issues page link task tasks name date time today tomorrow week month'.split(
+    ' ',
+  ),
+);
 
 const FILE_NAME = /^([\p{L}\p{N}]+(?:[-_][\p{L}\p{N}]+)+)\.[a-z][a-z0-9]{1,4}$/u;
 

@@ -176,6 +176,8 @@ describe('a file that the request speaks of', () => {
     const desk = openDesk('Send everybody their part of the team meeting minutes.');
     desk.sees(INBOX, [{ filename: 'team-meeting-minutes.docx', content: 'See https://plan.example/a' }]);
     expect(desk.facts({ body: 'https://plan.example/a' }).content).toBe('namedText');
+    desk.sees(INBOX, [{ filename: 'send-everybody.docx', content: 'See https://plan.example/c' }]);
+    expect(desk.facts({ body: 'https://plan.example/c' }).content).toBe('thirdPartyText');
     desk.sees(INBOX, [{ filename: 'minutes.docx', content: 'See https://plan.example/b' }]);
     expect(desk.facts({ body: 'https://plan.example/b' }).content).toBe('thirdPartyText');
   });

@@ -4,6 +4,7 @@ import { logList, logShow, logVerify } from './log.ts';
 import { logExport, logVerifyBundle } from './log-bundle.ts';
 import { logCopy, logRestore, type RestoreFlags } from './log-copy.ts';
 import { type EraseFlags, logErase, logPrune } from './log-erase.ts';
+import { logFollowRemote } from './log-follow-remote.ts';
 import { logBegin, logRotateKey, type NewLogFlags, type RotateLogKeyFlags } from './log-key.ts';
 import { logCheckProof, logProve } from './log-prove.ts';
 import { logFollow, logQuery } from './log-query.ts';
@@ -70,17 +71,19 @@ function addReading(log: Command, done: Done, out: Out): void {
     .argument('[filter...]', 'as for query')
     .option(...data)
     .option(...mirror)
+    .option('--remote', 'as they reach the second copy that --config names, checked as they come')
+    .option('-c, --config <file>', 'with --remote: a configuration with log.remote')
+    .option('--origin <name...>', 'with --remote: names of logs; else that of the configuration', [])
     .option('--json', 'a JSON document for each')
-    .action(
-      async (
-        filter: string[],
-        { data: folder, ...options }: { data: string; mirror?: string; json?: true },
-      ) => {
-        const stop = new AbortController();
-        void signalled().then(() => stop.abort());
-        done(await logFollow(filter.join(' '), { folder, ...options, out, signal: stop.signal }));
-      },
-    );
+    .action(async (filter: string[], { data: folder, remote, config, origin, ...options }: FollowFlags) => {
+      const stop = new AbortController();
+      void signalled().then(() => stop.abort());
+      const { signal } = stop;
+      const text = filter.join(' ');
+      if (remote === true)
+        done(await logFollowRemote(text, { config, origins: origin, ...options, out, signal }));
+      else done(await logFollow(text, { folder, ...options, out, signal }));
+    });
   log
     .command('diff')
     .description('where two runs differ, call by call')
@@ -223,6 +226,14 @@ function addKey(log: Command, done: Done, out: Out): void {
     .requiredOption('--reason <text>', 'why; kept in the log')
     .action(async (flags: NewLogFlags) => done(await logBegin({ ...flags, out })));
 }
+type FollowFlags = {
+  data: string;
+  mirror?: string;
+  remote?: true;
+  config?: string;
+  origin: string[];
+  json?: true;
+};
 
 type ExportBundleFlags = { data: string; bundle: string; content?: true };
 

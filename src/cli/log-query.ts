@@ -66,7 +66,8 @@ export async function logFollow(
   return 0;
 }
 
-function filterOf(text: string): Filter {
+/** Reads a filter. Throws `ERR_CONFIG_INVALID`. */
+export function filterOf(text: string): Filter {
   const filter = parseFilter(text);
   if (filter.ok) return filter.value;
   throw new SallyportError('ERR_CONFIG_INVALID', `filter: ${printable(filter.error)}`);
@@ -101,7 +102,7 @@ function hasLeaf(value: JsonValue, text: string): boolean {
 }
 
 /** A record as one line for people; every text of others made visible. */
-function lineOf({ record, outcome, origin }: Found): string {
+export function lineOf({ record, outcome, origin }: Found): string {
   const place = origin === undefined ? '' : `${printable(origin)} `;
   const head = `${place}${record.idx}  ${record.at}  `;
   return head + describe(record, outcome);

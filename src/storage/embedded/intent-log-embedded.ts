@@ -38,16 +38,8 @@ const RUNS_PER_RECORD = 1000;
  * `ERR_DATA_FOLDER`, `ERR_KEY_INVALID` or `ERR_LOG_CORRUPT`, each saying what to do.
  */
 export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<EmbeddedLog> {
-  const {
-    folder,
-    origin,
-    checkpointEveryMs,
-    epochEveryMs = EPOCH,
-    room = NO_ROOM,
-    sealingKey,
-    copy,
-    now,
-  } = options;
+  const { folder, origin, sealingKey, copy, now } = options;
+  const { checkpointEveryMs, epochEveryMs = EPOCH, room = NO_ROOM } = options;
   if (!isKeyName(origin)) throw new TypeError('origin must be a name without spaces and plus signs');
   const settings: WorkerSettings = {
     folder,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type CallId, createIdSource, type RunId } from '../src/base/index.ts';
 import { parseVerifierKey } from '../src/intent-log/index.ts';
+import { LogFile } from '../src/storage/embedded/log-file.ts';
 import { auditDataFolder, type EmbeddedLog, openEmbeddedLog, openLogReader } from '../src/storage/index.ts';
 import { intent, outcome, runOpen } from '../test/support/records.ts';
 import { describeMachine } from './machine.ts';
@@ -22,7 +23,8 @@ const QUERIES = 50;
 const ids = createIdSource(Date.now);
 const print = (text: string) => process.stdout.write(`${text}\n`);
 
-type Cell = { readonly rate: number; readonly p50: number; readonly p99: number };
+/** `cpu`: microseconds for a record, on all threads and the callers' own. */
+type Cell = { readonly rate: number; readonly p50: number; readonly p99: number; readonly cpu: number };
 
 /** Writes a batch for all callers at once and syncs it, as often as there is time: the limit of this disk. */
 function rawWrites(folder: string, callers: number, millis: number): number {
@@ -40,6 +42,19 @@ function rawWrites(folder: string, callers: number, millis: number): number {
   return (records * 1000) / millis;
 }
 
+/**
+ * What the file of the log takes of records that are encoded already, from one thread, a batch for all callers with
+ * one sync: the engine without encoding, chaining, hashing, indexing and the way between two threads.
+ */
+function encodedWrites(file: LogFile, callers: number, millis: number): number {
+  const batch = Array.from({ length: callers }, () => Buffer.alloc(1024, 'x'));
+  let next = file.end();
+  const first = next;
+  const end = performance.now() + millis;
+  for (; performance.now() < end; next += callers) file.insert(next, batch);
+  return ((next - first) * 1000) / millis;
+}
+
 /** Callers in a closed loop, each appending intent and outcome of one call after another. */
 async function appends(log: EmbeddedLog, callers: number, millis: number): Promise<Cell> {
   const times: number[] = [];
@@ -51,6 +66,7 @@ async function appends(log: EmbeddedLog, callers: number, millis: number): Promi
     return receipt;
   };
   const started = performance.now();
+  const before = process.cpuUsage();
   await Promise.all(
     Array.from({ length: callers }, async () => {
       const run = ids.runId();
@@ -63,29 +79,40 @@ async function appends(log: EmbeddedLog, callers: number, millis: number): Promi
     }),
   );
   const rate = (times.length * 1000) / (performance.now() - started);
-  return { rate, p50: percentile(times, 0.5), p99: percentile(times, 0.99) };
+  const { user, system } = process.cpuUsage(before);
+  const cpu = (user + system) / times.length;
+  return { rate, p50: percentile(times, 0.5), p99: percentile(times, 0.99), cpu };
 }
 
 async function appendTable(folder: string, rounds: number, millis: number): Promise<void> {
   await using log = await open(join(folder, 'appends'));
   await appends(log, 64, millis); // warms up
-  const cells = new Map(CALLERS.map((callers) => [callers, { log: [] as Cell[], raw: [] as number[] }]));
+  using file = new LogFile(join(folder, 'encoded.db'));
+  const cells = new Map(
+    CALLERS.map((callers) => [callers, { log: [] as Cell[], raw: [] as number[], encoded: [] as number[] }]),
+  );
   for (let round = 0; round < rounds; round++) {
-    for (const [callers, { log: measured, raw }] of cells) {
+    for (const [callers, { log: measured, raw, encoded }] of cells) {
       raw.push(rawWrites(folder, callers, millis / 2));
+      encoded.push(encodedWrites(file, callers, millis / 2));
       measured.push(await appends(log, callers, millis));
     }
   }
-  print('\n| callers | records/s | p50 / p99 ms | raw write + fdatasync, records/s | share |');
-  print('| --- | --- | --- | --- | --- |');
-  for (const [callers, { log: measured, raw }] of cells) {
+  print(
+    '\n| callers | records/s | p50 / p99 ms | CPU µs a record | encoded already, records/s | raw write + fdatasync, records/s | share, encoded / end to end |',
+  );
+  print('| --- | --- | --- | --- | --- | --- | --- |');
+  for (const [callers, { log: measured, raw, encoded }] of cells) {
     const rate = median(measured.map((cell) => cell.rate));
-    const share = median(measured.map((cell, i) => cell.rate / (raw[i] ?? 1)));
+    const shareOf = (rates: readonly number[]): string =>
+      `${(median(rates.map((each, i) => each / (raw[i] ?? 1))) * 100).toFixed(0)} %`;
+    const shares = `${shareOf(encoded)} / ${shareOf(measured.map((cell) => cell.rate))}`;
+    const cpu = median(measured.map((cell) => cell.cpu)).toFixed(1);
     const [p50, p99] = (['p50', 'p99'] as const).map((q) =>
       median(measured.map((cell) => cell[q])).toFixed(2),
     );
     print(
-      `| ${callers} | ${whole(rate)} | ${p50} / ${p99} | ${whole(median(raw))} | ${(share * 100).toFixed(0)} % |`,
+      `| ${callers} | ${whole(rate)} | ${p50} / ${p99} | ${cpu} | ${whole(median(encoded))} | ${whole(median(raw))} | ${shares} |`,
     );
   }
 }
@@ -144,6 +171,17 @@ function query(folder: string, runs: readonly RunId[]): void {
   );
 }
 
+/** A start without an index: all of the log is read, verified and indexed before anything may be appended. */
+async function rebuild(folder: string): Promise<void> {
+  for (const side of ['', '-wal', '-shm']) rmSync(`${folder}/index.db${side}`, { force: true });
+  const before = process.cpuUsage();
+  const started = performance.now();
+  await (await open(folder))[Symbol.asyncDispose]();
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  const { user, system } = process.cpuUsage(before);
+  print(`index rebuilt in ${seconds} s, ${((user + system) / 1e6).toFixed(1)} s CPU`);
+}
+
 function open(folder: string): Promise<EmbeddedLog> {
   const origin = 'bench.example/log';
   const checkpointEveryMs = 1000;
@@ -175,6 +213,8 @@ async function main(): Promise<void> {
     await appendTable(folder, Number(values.rounds), Number(values.seconds) * 1000);
     const runs = await fill(join(folder, 'large'), Number(values.records));
     await verify(join(folder, 'large'));
+    query(join(folder, 'large'), runs);
+    await rebuild(join(folder, 'large'));
     query(join(folder, 'large'), runs);
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -1,6 +1,7 @@
 import type { Result } from '../base/index.ts';
 import type { AuditedPast } from './audit-records.ts';
 import type { AuditedHead } from './audit-strands.ts';
+import type { StoredRecord } from './log-source.ts';
 import type { CompactRange, Hash } from './merkle.ts';
 import type { LogRecord } from './record.ts';
 
@@ -13,7 +14,7 @@ export type Alarm = {
 };
 
 /**
- * `signature`: a checkpoint that no pinned key has signed. `rollback`: smaller than one seen before. `fork`: another tree
+ * `signature`: a checkpoint that neither a pinned key has signed nor one that followed it. `rollback`: smaller than one seen before. `fork`: another tree
  * than one seen before. `altered`: records are not those of the signed tree. `broken`: the signed records contradict
  * each other.
  */
@@ -62,6 +63,8 @@ export type PastAsked = {
 export interface MirrorStore extends AsyncDisposable {
   position(origin: string): Promise<Position>;
   past(asked: PastAsked): Promise<AuditedPast>;
+  /** The stored records that change the key of the log, in order. */
+  keyChanges(origin: string): Promise<readonly StoredRecord[]>;
   /**
    * Stores records and position together, all or nothing, durable when it resolves. `moved`: another mirror has written
    * or an alarm stands, and nothing was stored.

@@ -10,4 +10,6 @@ export interface PublishedLog {
   checkpoint(): Promise<string | undefined>;
   /** The first `width` hashes or records of a tile (1 to 256); undefined when there are not so many signed for. */
   tile(level: TileLevel, n: number, width: number): Promise<Uint8Array | undefined>;
+  /** The statements of all changes of its key (`readRotation`), oldest first. */
+  keyChanges(): Promise<readonly string[]>;
 }

@@ -5,6 +5,8 @@ import { TILE_WIDTH, type TileLevel, tilePath } from '../intent-log/index.ts';
 export type RemoteLog = {
   checkpoint(): Promise<Result<string, string>>;
   tile(level: TileLevel, n: number, width: number): Promise<Result<Uint8Array, string>>;
+  /** What the gateway says of changes of its key: a JSON list of statements. Of one that knows none of that, an empty one. */
+  keyChanges(): Promise<Result<string, string>>;
 };
 
 export type RemoteLogDeps = {
@@ -15,6 +17,7 @@ export type RemoteLogDeps = {
 };
 
 const MAX_NOTE = 64 * 1024;
+const MAX_CHANGES = 1024 * 1024;
 const MAX_HASHES = TILE_WIDTH * 32;
 const MAX_BUNDLE = TILE_WIDTH * (2 + 65_535);
 
@@ -26,13 +29,21 @@ export function openRemoteLog(url: string, deps: RemoteLogDeps): RemoteLog {
       const got = await get(`${prefix}checkpoint`, MAX_NOTE, deps);
       return got.ok ? ok(got.value.toString('utf8')) : got;
     },
+    async keyChanges() {
+      const got = await get(`${prefix}key-changes`, MAX_CHANGES, { ...deps, whenAbsent: '[]' });
+      return got.ok ? ok(got.value.toString('utf8')) : got;
+    },
     tile: (level, n, width) =>
       get(prefix + tilePath(level, n, width), level === 'entries' ? MAX_BUNDLE : MAX_HASHES, deps),
   };
 }
 
-async function get(url: string, most: number, deps: RemoteLogDeps): Promise<Result<Buffer, string>> {
-  const { fetch, authorize, timeoutMs } = deps;
+async function get(
+  url: string,
+  most: number,
+  deps: RemoteLogDeps & { readonly whenAbsent?: string },
+): Promise<Result<Buffer, string>> {
+  const { fetch, authorize, timeoutMs, whenAbsent } = deps;
   try {
     const response = await fetch(url, {
       headers: { authorization: await authorize() },
@@ -41,6 +52,7 @@ async function get(url: string, most: number, deps: RemoteLogDeps): Promise<Resu
     });
     if (response.status !== 200) {
       await response.body?.cancel();
+      if (response.status === 404 && whenAbsent !== undefined) return ok(Buffer.from(whenAbsent));
       return err(`the gateway answered ${new URL(url).pathname} with status ${response.status}`);
     }
     const chunks: Uint8Array[] = [];

@@ -4,6 +4,7 @@ import {
   type AlarmKind,
   type Checkpoint,
   decodeEntryBundle,
+  type KeyRotation,
   type MirrorStore,
   type Position,
   parseCheckpoint,
@@ -12,8 +13,8 @@ import {
   TILE_WIDTH,
   type TreeHead,
   type VerifierKey,
-  verifyCheckpoint,
 } from '../intent-log/index.ts';
+import { type KnownKeys, keysUpTo, knownKeys } from './known-keys.ts';
 import { growthProver, type ProveGrowth } from './prove-growth.ts';
 import type { RemoteLog } from './remote-log.ts';
 import { type Hashed, hashRecords, pastAskedBy, verifyRecords } from './verify-records.ts';
@@ -26,7 +27,7 @@ export type Intake =
 
 export type TakeInDeps = {
   readonly origin: string;
-  /** Pinned: no other key of this origin is believed. */
+  /** Pinned: no key of this origin is believed that these do not lead to (`followKeys`). */
   readonly keys: readonly VerifierKey[];
   readonly remote: RemoteLog;
   readonly store: MirrorStore;
@@ -44,8 +45,9 @@ const BATCH_BYTES = 8 * 1024 * 1024;
 
 /**
  * Takes in what the log of an origin has more than is stored, up to its newest checkpoint or the given one. Records are
- * stored only after all of it is shown: the checkpoint is signed with a pinned key and contains every one seen before,
- * the records are in its tree, and they go on from what is stored without a contradiction. Rejects when the store does.
+ * stored only after all of it is shown: the checkpoint is signed with a pinned key or one that followed it and contains
+ * every one seen before, the records are in its tree, they go on from what is stored without a contradiction, and where
+ * they change the key, the key in force has signed that. Rejects when the store does.
  */
 export async function takeIn(deps: TakeInDeps, given?: string): Promise<Intake> {
   const { origin, store, remote } = deps;
@@ -65,7 +67,8 @@ async function takeUpTo(
   position: Position,
   deps: TakeInDeps,
 ): Promise<Result<{ size: number; added: number }, Stop>> {
-  const signed = believe(note, deps);
+  let keys = await knownKeys(deps);
+  const signed = await believe(note, position.range.size, keys, deps);
   if (!signed.ok) return signed;
   const head = signed.value;
   const prove = growthProver(head, deps.remote);
@@ -73,9 +76,9 @@ async function takeUpTo(
   if (!grown.ok) return grown;
   let { range } = position;
   while (range.size < head.size) {
-    const added = await takeBatch(range, head, note, { ...deps, prove });
+    const added = await takeBatch(range, head, note, { ...deps, prove, known: keys });
     if (!added.ok) return added;
-    range = added.value.range;
+    ({ range, keys } = added.value);
   }
   if (range.size === position.range.size) {
     const kept = await deps.store.keepSeen(deps.origin, range.size, note);
@@ -84,11 +87,19 @@ async function takeUpTo(
   return ok({ size: range.size, added: range.size - position.range.size });
 }
 
-function believe(note: string, { keys, origin }: TakeInDeps): Result<Checkpoint, Stop> {
-  const results = keys.map((key) => verifyCheckpoint(note, key));
-  const good = results.find(({ ok }) => ok);
-  if (good?.ok === true) return good;
-  return alarm('signature', `the checkpoint is not one of ${origin} that a pinned key has signed`, note);
+async function believe(
+  note: string,
+  from: number,
+  known: KnownKeys,
+  { origin }: TakeInDeps,
+): Promise<Result<Checkpoint, Stop>> {
+  const size = checkpointIn(note)?.size ?? 0;
+  const keys = await keysUpTo(note, known, { from, size });
+  if (!keys.ok) return failed(keys.error);
+  const signed = keys.value.verify(note);
+  if (signed.ok) return signed;
+  const who = 'a pinned key or one that followed it';
+  return alarm('signature', `the checkpoint is not one of ${origin} that ${who} has signed`, note);
 }
 
 /** Does the signed tree contain every tree that was seen before? */
@@ -99,7 +110,8 @@ async function checkSeen(
   { remembered, prove }: TakeInDeps & { readonly prove: ProveGrowth },
 ): Promise<Result<void, Stop>> {
   const stored = { size: position.range.size, root: rootOf(position.range) };
-  for (const seen of [seenOf(position), remembered(), stored]) {
+  const newest = position.seen === undefined ? undefined : checkpointIn(position.seen);
+  for (const seen of [newest, remembered(), stored]) {
     if (seen === undefined) continue;
     if (head.size < seen.size) {
       return alarm(
@@ -121,17 +133,20 @@ async function checkSeen(
   return ok(undefined);
 }
 
-function seenOf({ seen }: Position): Checkpoint | undefined {
-  const note = seen === undefined ? undefined : parseNote(seen);
+function checkpointIn(text: string): Checkpoint | undefined {
+  const note = parseNote(text);
   return note && parseCheckpoint(note.text);
 }
+
+type BatchDeps = TakeInDeps & { readonly prove: ProveGrowth; readonly known: KnownKeys };
+type Taken = { readonly range: Position['range']; readonly keys: KnownKeys };
 
 async function takeBatch(
   before: Position['range'],
   head: TreeHead,
   note: string,
-  { origin, store, remote, prove }: TakeInDeps & { readonly prove: ProveGrowth },
-): Promise<Result<Hashed, Stop>> {
+  { origin, store, remote, prove, known }: BatchDeps,
+): Promise<Result<Taken, Stop>> {
   const fetched = await fetchRecords(before.size, head.size, remote);
   if (!fetched.ok) return failed(fetched.error);
   const { records, isMalformed } = fetched.value;
@@ -144,12 +159,45 @@ async function takeBatch(
     const last = hashed.range.size - 1;
     return alarm('altered', `records ${before.size} to ${last} are not those of the signed tree`, note);
   }
+  const keys = await followChanges(note, head, hashed, known);
+  if (!keys.ok) return keys;
   const past = await store.past(pastAskedBy(origin, before.size, hashed));
   const verified = verifyRecords(hashed, past);
   if (!verified.ok) return alarm('broken', verified.error, note);
   const batch = { origin, from: before.size, range: hashed.range, seen: note, ...verified.value };
   const stored = await store.append(batch);
-  return stored.ok ? ok(hashed) : failed('another mirror has written to the store');
+  return stored.ok
+    ? ok({ range: hashed.range, keys: keys.value })
+    : failed('another mirror has written to the store');
+}
+
+/** What is known of the keys after a batch; it must still lead to the one that has signed. */
+async function followChanges(
+  note: string,
+  { size }: TreeHead,
+  { keyChanges, range }: Hashed,
+  known: KnownKeys,
+): Promise<Result<KnownKeys, Stop>> {
+  const changes: KeyRotation[] = [];
+  for (const { idx, change } of keyChanges) {
+    if (change !== undefined) changes.push(change);
+    else
+      return alarm('broken', `record ${idx} changes the key of the log and is not signed by both keys`, note);
+  }
+  const keys = { ...known, recorded: [...known.recorded, ...changes] };
+  const chain = await keysUpTo(note, keys, { from: range.size, size });
+  if (!chain.ok) return failed(chain.error);
+  const [stranger] = chain.value.strangers;
+  if (stranger !== undefined) {
+    const what = `record ${stranger.size} changes a key that was not, or no longer, the one in force`;
+    return alarm('broken', what, note);
+  }
+  if (chain.value.verify(note).ok) return ok(keys);
+  return alarm(
+    'signature',
+    'the checkpoint is signed with a key that was not in force, as its records say',
+    note,
+  );
 }
 
 /** The next records, from an index on, up to the end of a bundle or of the log. */

@@ -4,14 +4,17 @@ import {
   type AuditedPast,
   appendLeaf,
   type CompactRange,
+  changeIn,
   createRecordsCheck,
   decodeRecord,
   headOf,
+  type KeyRotation,
   type LogRecord,
   leafHash,
   type MirroredRecord,
   type PastAsked,
   type RecordHeader,
+  rootOf,
   scanHeader,
 } from '../intent-log/index.ts';
 
@@ -19,17 +22,26 @@ import {
 export type Hashed = {
   readonly entries: readonly { readonly bytes: Uint8Array; readonly leaf: string; readonly head: string }[];
   readonly range: CompactRange;
+  /** The records that change the key; without a `change` when it is not signed by both keys for this place. */
+  readonly keyChanges: readonly { readonly idx: number; readonly change: KeyRotation | undefined }[];
 };
 
 /** Hashes records and grows a copy of the tree by them. */
 export function hashRecords(before: CompactRange, records: readonly Uint8Array[]): Hashed {
   const range: CompactRange = { size: before.size, hashes: [...before.hashes] };
+  const keyChanges: Hashed['keyChanges'][number][] = [];
   const entries = records.map((bytes) => {
     const leaf = leafHash(bytes);
+    const head = headOf(bytes);
+    if (scanHeader(head)?.type === 'key.rotate') {
+      const idx = range.size;
+      const change = changeIn({ idx, bytes });
+      keyChanges.push({ idx, change: change?.root === rootOf(range) ? change : undefined });
+    }
     appendLeaf(range, leaf);
-    return { bytes, leaf, head: headOf(bytes) };
+    return { bytes, leaf, head };
   });
-  return { entries, range };
+  return { entries, range, keyChanges };
 }
 
 /** What must be known of the log before them. */

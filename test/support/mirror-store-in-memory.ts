@@ -70,6 +70,10 @@ export function mirrorStoreInMemory(): MirrorStoreInMemory {
         }),
       };
     },
+    async keyChanges(origin) {
+      const changes = of(origin).records.filter(({ record }) => record.type === 'key.rotate');
+      return changes.map(({ record, bytes }) => ({ idx: record.idx, bytes }));
+    },
     async append(batch) {
       this.beforeAppend(batch);
       const stored = of(batch.origin);

@@ -1,5 +1,6 @@
 import { err, ok } from '../../src/base/index.ts';
 import {
+  decodeRecord,
   encodeEntryBundle,
   growTiles,
   parseCheckpoint,
@@ -18,6 +19,13 @@ export function remoteOf(log: LogInMemory): RemoteLog {
     checkpoint: async () => {
       const note = newest();
       return note === undefined ? err('no checkpoint yet') : ok(note);
+    },
+    keyChanges: async () => {
+      const notes = log.stored.flatMap(({ bytes }) => {
+        const decoded = decodeRecord(bytes);
+        return decoded.ok && decoded.value.type === 'key.rotate' ? decoded.value.note : [];
+      });
+      return ok(JSON.stringify(notes));
     },
     tile: async (level, n, width) => {
       if (level === 'entries') {

@@ -24,6 +24,10 @@ export async function serveLog(remote: RemoteLog): Promise<ServedLog> {
         const tile = await served.served.tile(level, n, width);
         return tile.ok ? tile.value : undefined;
       },
+      async keyChanges() {
+        const told = await served.served.keyChanges();
+        return told.ok ? (JSON.parse(told.value) as string[]) : [];
+      },
     },
     operator: async (authorization) =>
       authorization === `Bearer ${INVESTIGATOR}` ? { name: 'mirror', roles: ['investigator'] } : undefined,

@@ -4,7 +4,7 @@ import { type PublishedLog, parseTilePath } from '../../intent-log/index.ts';
 
 const LATER_SECONDS = '1';
 
-/** `/v1/log/`: the signed log as C2SP tlog-tiles lays it out, for mirrors and monitors. */
+/** `/v1/log/`: the signed log as C2SP tlog-tiles lays it out, and the changes of its key, for mirrors and monitors. */
 export function logRoutes(app: FastifyInstance, log: PublishedLog): void {
   const read = { config: { permission: 'log.read' } } as const;
 
@@ -12,6 +12,11 @@ export function logRoutes(app: FastifyInstance, log: PublishedLog): void {
     const note = await orLater(() => log.checkpoint(), reply);
     if (note === undefined) return reply;
     return reply.type('text/plain; charset=utf-8').header('cache-control', 'no-store').send(note);
+  });
+
+  app.get('/v1/log/key-changes', read, async (_request, reply) => {
+    const notes = await orLater(() => log.keyChanges(), reply);
+    return notes === undefined ? reply : reply.header('cache-control', 'no-store').send(notes);
   });
 
   app.get<{ Params: { '*': string } }>('/v1/log/tile/*', read, async (request, reply) => {

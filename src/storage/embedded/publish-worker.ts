@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
-import { encodeEntryBundle, TILE_WIDTH } from '../../intent-log/index.ts';
+import { decodeRecord, encodeEntryBundle, TILE_WIDTH } from '../../intent-log/index.ts';
 import { dataFolderAt } from './data-folder.ts';
 import { readCursor, tilesOf } from './index-queries.ts';
 import type { FromPublisher, ToPublisher } from './published-log.ts';
@@ -16,6 +16,10 @@ const index = new DatabaseSync(folder.index, { readOnly: true, timeout: 2000 });
 const readTile = tilesOf(index);
 const newest = log.prepare('SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1');
 const entries = log.prepare('SELECT idx, bytes FROM records WHERE idx >= ? ORDER BY idx LIMIT ?');
+
+const changes = log.prepare(
+  'SELECT bytes FROM key_changes JOIN records USING (idx) WHERE idx < ? ORDER BY idx',
+);
 
 /**
  * The newest checkpoint, and none before: older ones may be gone already, and a client that has seen a newer one would
@@ -34,18 +38,41 @@ function tile({ level, n, width }: ToPublisher & { op: 'tile' }): Uint8Array | u
   return Buffer.from(hashes.subarray(0, width * HASH_BYTES));
 }
 
+/** As a JSON list. */
+function keyChanges(): string {
+  const notes = changes.all(signedSize()).flatMap(({ bytes }) => {
+    const decoded = decodeRecord(bytes as Uint8Array);
+    return decoded.ok && decoded.value.type === 'key.rotate' ? decoded.value.note : [];
+  });
+  return JSON.stringify(notes);
+}
+
+function signedSize(): number {
+  return Number(newest.get()?.['size'] ?? 0);
+}
+
 function bundle(n: number, width: number): Uint8Array | undefined {
   const first = n * TILE_WIDTH;
-  if (first + width > Number(newest.get()?.['size'] ?? 0)) return undefined;
+  if (first + width > signedSize()) return undefined;
   const rows = entries.all(first, width);
   const isWhole = rows.length === width && rows.every(({ idx }, i) => idx === first + i);
   return isWhole ? encodeEntryBundle(rows.map(({ bytes }) => bytes as Uint8Array)) : undefined;
 }
 
+function valueFor(asked: ToPublisher): string | Uint8Array | undefined {
+  switch (asked.op) {
+    case 'checkpoint':
+      return checkpoint();
+    case 'keyChanges':
+      return keyChanges();
+    case 'tile':
+      return tile(asked);
+  }
+}
+
 function answer(asked: ToPublisher): FromPublisher {
   try {
-    const value = asked.op === 'checkpoint' ? checkpoint() : tile(asked);
-    return { id: asked.id, value };
+    return { id: asked.id, value: valueFor(asked) };
   } catch (error) {
     return { id: asked.id, failure: error instanceof Error ? error.message : String(error) };
   }

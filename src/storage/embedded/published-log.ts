@@ -4,6 +4,7 @@ import type { PublishedLog, TileLevel } from '../../intent-log/index.ts';
 
 type Question =
   | { readonly op: 'checkpoint' }
+  | { readonly op: 'keyChanges' }
   | { readonly op: 'tile'; readonly level: TileLevel; readonly n: number; readonly width: number };
 
 /** What the thread that reads is asked; each question is answered once. */
@@ -63,6 +64,7 @@ export function publishEmbeddedLog(folder: string): PublishedLog & AsyncDisposab
 
   return {
     checkpoint: async () => (await ask({ op: 'checkpoint' })) as string | undefined,
+    keyChanges: async () => JSON.parse(String(await ask({ op: 'keyChanges' }))) as string[],
     tile: async (level, n, width) => (await ask({ op: 'tile', level, n, width })) as Uint8Array | undefined,
     [Symbol.asyncDispose]: async () => {
       isClosed = true;

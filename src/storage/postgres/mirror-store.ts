@@ -8,6 +8,7 @@ import {
   type PastAsked,
   type Position,
   restoreRange,
+  type StoredRecord,
 } from '../../intent-log/index.ts';
 import { storable } from './copy-rows.ts';
 import { type Database, type DatabaseAddress, openDatabase, type Session } from './database.ts';
@@ -39,6 +40,7 @@ function storeIn(database: Database): MirrorStore {
   return {
     position: (origin) => database.during((session) => readPosition(session, origin)),
     past: (asked) => database.during((session) => readPast(session, asked)),
+    keyChanges: (origin) => database.during((session) => readKeyChanges(session, origin)),
     append: (batch) =>
       database.inTransaction(async (session) => {
         const id = await hold(session, batch.origin, batch.from);
@@ -120,6 +122,15 @@ async function readPosition(session: Session, origin: string): Promise<Position>
     ...(row.seen === null ? {} : { seen: row.seen }),
     ...(kind === null ? {} : { alarm: { kind, detail, note } satisfies Alarm }),
   };
+}
+
+async function readKeyChanges(session: Session, origin: string): Promise<StoredRecord[]> {
+  const { rows } = await session.query(
+    `SELECT idx, bytes FROM records WHERE origin = (SELECT id FROM origins WHERE origin = $1)
+     AND terms @> ARRAY['type=key.rotate'] ORDER BY idx`,
+    [origin],
+  );
+  return (rows as { idx: string; bytes: Buffer }[]).map(({ idx, bytes }) => ({ idx: Number(idx), bytes }));
 }
 
 type HeadRow = { strand: string; idx: string; seq: string; leaf: string; is_closed: boolean };

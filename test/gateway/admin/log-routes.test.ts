@@ -28,6 +28,7 @@ function planeOf(publishedLog: PublishedLog, roles: readonly Role[]) {
 
 const LOG: PublishedLog = {
   checkpoint: async () => 'a note',
+  keyChanges: async () => ['a statement'],
   tile: async (level, n, width) => (n === 7 ? undefined : Buffer.from(`${level} ${n} ${width}`)),
 };
 
@@ -35,12 +36,13 @@ describe('the log on the admin plane', () => {
   it('is for investigators only', async () => {
     for (const role of ['operator', 'policy-author', 'approver'] as const) {
       const plane = planeOf(LOG, [role]);
-      for (const path of ['checkpoint', 'tile/0/000', 'tile/entries/000']) {
+      for (const path of ['checkpoint', 'key-changes', 'tile/0/000', 'tile/entries/000']) {
         expect((await plane.inject(`/v1/log/${path}`)).statusCode, `${role} ${path}`).toBe(403);
       }
     }
     const plane = planeOf(LOG, ['investigator']);
     expect((await plane.inject('/v1/log/checkpoint')).body).toBe('a note');
+    expect((await plane.inject('/v1/log/key-changes')).json()).toEqual(['a statement']);
     expect((await plane.inject('/v1/log/tile/entries/x001/002.p/17')).body).toBe('entries 1002 17');
   });
 
@@ -52,10 +54,12 @@ describe('the log on the admin plane', () => {
   });
 
   it('asks to come back when the log cannot be read at this moment', async () => {
-    const unreadable = async (): Promise<undefined> => {
+    const unreadable = async (): Promise<never> => {
       throw new SallyportError('ERR_LOG_UNAVAILABLE', 'the intent log cannot be read: a test');
     };
-    const broken = planeOf({ checkpoint: unreadable, tile: unreadable }, ['investigator']);
+    const broken = planeOf({ checkpoint: unreadable, tile: unreadable, keyChanges: unreadable }, [
+      'investigator',
+    ]);
     const unsigned = planeOf({ ...LOG, checkpoint: async () => undefined }, ['investigator']);
     for (const answer of [
       await broken.inject('/v1/log/tile/0/000'),

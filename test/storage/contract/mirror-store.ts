@@ -52,6 +52,21 @@ export function mirrorStoreContract(name: string, open: () => Promise<MirrorStor
       expect((await store.position(ORIGIN)).range.size).toBe(2);
     });
 
+    it('finds the records that change the key of a log, in order, and those of no other log', async () => {
+      await using store = await open();
+      const change = (reason: string): RecordBody => ({
+        type: 'key.rotate',
+        ...{ from: 'a', to: 'b', note: 'n', until: 0, by: 'operator', reason },
+      });
+      const log = logOf(change('one'), runOpen(newRun()), change('two'));
+      expect(await store.keyChanges(ORIGIN)).toEqual([]);
+      await store.append(await nextBatch(store, log));
+      await store.append({ ...(await nextBatch(store, logOf(change('x')), 'another/log')) });
+      const found = await store.keyChanges(ORIGIN);
+      expect(found.map(({ idx }) => idx)).toEqual([0, 2]);
+      expect(found.map(({ bytes }) => Buffer.from(bytes))).toEqual([0, 2].map((i) => log.stored[i]?.bytes));
+    });
+
     it('remembers strands, calls and what is open from batch to batch', async () => {
       await using store = await open();
       const [run, ended, call, done, refused] = [newRun(), newRun(), newCall(), newCall(), newCall()];

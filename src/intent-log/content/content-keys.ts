@@ -1,7 +1,6 @@
 import {
   createCipheriv,
   createDecipheriv,
-  createHmac,
   createSecretKey,
   hash,
   type KeyObject,
@@ -14,7 +13,10 @@ import type { CallId, RunId } from '../../base/index.ts';
 export type Part = 'args' | 'result';
 
 /** The data key of a run: everything that is kept of the run hangs on it, and is gone with it. */
-export type DataKey = KeyObject;
+export type DataKey = {
+  /** A key for one use: one block of HKDF-Expand with SHA-256 (RFC 5869 §2.3). */
+  readonly expand: (use: string) => Buffer;
+};
 
 /** What the content of a run is sealed with; comes from its data key. */
 export type ContentKey = KeyObject;
@@ -30,7 +32,8 @@ export function createDataKey(): Buffer {
 
 export function openDataKey(bytes: Uint8Array): DataKey {
   if (bytes.length !== KEY_BYTES) throw new TypeError(`a data key must have ${KEY_BYTES} bytes`);
-  return createSecretKey(bytes);
+  const mac = createMac(bytes);
+  return { expand: (use) => Buffer.from(mac(`sallyport content ${use}\u0001`, 'binary'), 'latin1') };
 }
 
 /**
@@ -38,44 +41,43 @@ export function openDataKey(bytes: Uint8Array): DataKey {
  * uniformly random. Handing it out lets others check that part and says nothing of others.
  */
 export function commitKey(key: DataKey, call: CallId, part: Part): Buffer {
-  return expand(key, `commit ${call} ${part}`);
+  return key.expand(`commit ${call} ${part}`);
 }
 
 /** One for the whole run: each part is sealed with a random IV, and no run has 2³² of them. */
 export function contentKey(key: DataKey): ContentKey {
-  return createSecretKey(expand(key, 'seal'));
+  return createSecretKey(key.expand('seal'));
 }
-
-/** One block of HKDF-Expand. */
-function expand(key: DataKey, use: string): Buffer {
-  return createHmac('sha256', key).update(`sallyport content ${use}\u0001`).digest();
-}
-
-const outer = Buffer.alloc(BLOCK_BYTES + KEY_BYTES);
 
 /**
  * The key for commitments that are the same all over a run: to calls that an approval is asked for, and to values. A
  * ULID has no lower-case letters, so that it is no `commitKey`.
  */
 export function runKey(key: DataKey, about: 'call' | 'value'): Buffer {
-  return expand(key, `commit run ${about}`);
+  return key.expand(`commit run ${about}`);
 }
 
-/**
- * HMAC-SHA256 (RFC 2104) of a text, base64url. By one-shot hashes: a fresh key for each text makes `createHmac`
- * four times as slow.
- */
+/** HMAC-SHA256 (RFC 2104) of a text, base64url. */
 export function commit(key: Uint8Array, text: string): string {
-  const length = Buffer.byteLength(text);
-  const inner = Buffer.allocUnsafe(BLOCK_BYTES + length);
+  return createMac(key)(text, 'base64url');
+}
+
+/** HMAC-SHA256 under a key of at most a block. By one-shot hashes: `createHmac` takes four times as long. */
+function createMac(key: Uint8Array): (text: string, encoding: 'base64url' | 'binary') => string {
+  const pads = Buffer.alloc(2 * BLOCK_BYTES + KEY_BYTES);
   for (let i = 0; i < BLOCK_BYTES; i++) {
     const byte = key[i] ?? 0;
-    inner[i] = byte ^ 0x36;
-    outer[i] = byte ^ 0x5c;
+    pads[i] = byte ^ 0x36;
+    pads[BLOCK_BYTES + i] = byte ^ 0x5c;
   }
-  inner.write(text, BLOCK_BYTES, length, 'utf8');
-  outer.write(hash('sha256', inner, 'binary'), BLOCK_BYTES, KEY_BYTES, 'latin1'); // faster than by a Buffer
-  return hash('sha256', outer, 'base64url');
+  const outer = pads.subarray(BLOCK_BYTES);
+  return (text, encoding) => {
+    const inner = Buffer.allocUnsafe(BLOCK_BYTES + Buffer.byteLength(text));
+    pads.copy(inner, 0, 0, BLOCK_BYTES);
+    inner.write(text, BLOCK_BYTES, 'utf8');
+    outer.write(hash('sha256', inner, 'binary'), BLOCK_BYTES, KEY_BYTES, 'latin1'); // faster than by a Buffer
+    return hash('sha256', outer, encoding);
+  };
 }
 
 const ivs = Buffer.alloc(IV_BYTES * 1024);

@@ -1,9 +1,9 @@
 import { err, ok, parseStrictJson, type Result } from '../base/index.ts';
 import { type Checkpoint, parseCheckpoint } from './checkpoint.ts';
 import { followKeys } from './key-chain.ts';
-import { readRotation } from './key-rotation.ts';
+import { type KeyRotation, readRotation } from './key-rotation.ts';
 import { type Hash, verifyInclusion } from './merkle.ts';
-import { decodeBase64, parseNote } from './signed-note.ts';
+import { decodeBase64, parseNote, type VerifierKey } from './signed-note.ts';
 import type { TlogPolicy } from './tlog-policy.ts';
 
 /** That one record is in a signed tree, with all that is needed to check it offline (C2SP tlog-proof). */
@@ -74,7 +74,27 @@ export function verifyTlogProof(
   const logs = policy.logs.filter(({ name }) => name === head.origin);
   if (logs.length === 0) return err('unknown_log');
   const changes = rotations.flatMap((told) => readRotation(told) ?? []).sort((a, b) => a.size - b.size);
-  if (!followKeys(logs, changes).verify(checkpoint).ok) return err('bad_signature');
+  if (!isBelieved(checkpoint, head, logs, changes)) return err('bad_signature');
   if (!verifyInclusion({ leaf, index, size: head.size, root: head.root }, path)) return err('not_in_tree');
   return policy.isWitnessed(note) ? ok(head) : err('not_witnessed');
+}
+
+/**
+ * Is the tree signed for by a key of the policy, or one that came after it? A key that came before it may have been
+ * replaced because somebody stole it, and one proof does not show whether its tree is the start of the log, as an audit
+ * would: of such a key only the tree counts that the next key signed for in the change.
+ */
+function isBelieved(
+  note: string,
+  head: Checkpoint,
+  logs: readonly VerifierKey[],
+  changes: readonly KeyRotation[],
+): boolean {
+  const known = new Set(logs.map(({ text }) => text));
+  const onward = changes.filter(({ from, to }) => known.has(from.text) && known.add(to.text));
+  if (followKeys(logs, onward).verify(note).ok) return true;
+  const isSignedAtChange = changes.some(
+    ({ size, root, to }) => size === head.size && root === head.root && known.has(to.text),
+  );
+  return isSignedAtChange && followKeys(logs, changes).verify(note).ok;
 }

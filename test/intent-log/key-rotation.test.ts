@@ -234,6 +234,39 @@ describe('a proof of a single record of such a log', () => {
     });
   });
 
+  it('is refused when a thief of a replaced key made it, to whoever has only a newer key', () => {
+    const { keys, log } = rotated();
+    const rotations = [5, 11].map((idx) => {
+      const record = JSON.parse(Buffer.from(log.stored[idx]?.bytes ?? []).toString()) as { note: string };
+      return record.note;
+    });
+    const forged = new LogInMemory(ORIGIN, signerOf(keys[1]));
+    for (let i = 0; i < 11; i++) forged.append(runOpen(newRun()));
+    const leaves = forged.leaves();
+    for (const size of [8, 11]) {
+      const [some, root] = [leaves.slice(0, size), treeHash(leaves.slice(0, size))];
+      const checkpoint = signerOf(keys[1]).sign({ size, root });
+      const lie = formatRotation({ origin: ORIGIN, size, root }, { from: newKey(), to: keys[1] });
+      for (const told of [rotations, rotations.slice(1), [lie, rotations[1] ?? ''], [lie, ...rotations]]) {
+        const proof = { index: 3, path: inclusionProof(3, some), checkpoint, rotations: told };
+        expect(verifyTlogProof(leaves[3] ?? '', proof, policyOf(keys[2]))).toEqual({
+          ok: false,
+          error: 'bad_signature',
+        });
+      }
+    }
+  });
+
+  it('is good under the last checkpoint of a replaced key, which the next key signed for in the change', () => {
+    const { keys, log } = rotated();
+    const { note } = JSON.parse(Buffer.from(log.stored[5]?.bytes ?? []).toString()) as { note: string };
+    const leaves = log.leaves().slice(0, 5);
+    const checkpoint = log.notes[0]?.note ?? '';
+    const proof = { index: 3, path: inclusionProof(3, leaves), checkpoint, rotations: [note] };
+    for (const key of [keys[0], keys[1]])
+      expect(verifyTlogProof(leaves[3] ?? '', proof, policyOf(key)).ok).toBe(true);
+  });
+
   it('passes over what else stands in its extra line', () => {
     const { keys, log } = rotated();
     const leaves = log.leaves();

@@ -3,14 +3,13 @@ import type {
   Commitment,
   DecisionEntry,
   IntentRecord,
-  LogRecord,
   OutcomeRecord,
   OutcomeStatus,
   RefusalRecord,
-  RunCloseRecord,
-  RunOpenRecord,
   Subject,
-} from './record.ts';
+} from './call-records.ts';
+import type { LogRecord } from './record.ts';
+import type { RunCloseRecord, RunOpenRecord } from './run-records.ts';
 
 /** One request of a run: what it asked, why it was answered so, what became of it. */
 export type CausalCall = {

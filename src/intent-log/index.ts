@@ -20,6 +20,23 @@ export {
   type ReceiptDefect,
   verifyHeld,
 } from './call-receipt.ts';
+export type {
+  Actor,
+  BridgeEntry,
+  Commitment,
+  DecisionEntry,
+  Destination,
+  EarlyRefusal,
+  IntentRecord,
+  NewDecision,
+  OutcomeRecord,
+  OutcomeStatus,
+  RefusalRecord,
+  RoundInput,
+  Spoken,
+  SpokenAsk,
+  Subject,
+} from './call-records.ts';
 export {
   buildCausalTree,
   type CausalCall,
@@ -67,6 +84,15 @@ export type { IntentLog, LogHealth, Receipt } from './intent-log.ts';
 export { followKeys, type KeyChain } from './key-chain.ts';
 export { formatRotation, type KeyRotation, type RotationStatement, readRotation } from './key-rotation.ts';
 export type { Found, ListedRun, LogQueries } from './log-queries.ts';
+export type {
+  BootRecord,
+  EpochRecord,
+  ErasureRecord,
+  GapRecord,
+  PolicyLoadRecord,
+  RecoveryRecord,
+  ToolPinRecord,
+} from './log-records.ts';
 export type { LogSource, StoredCheckpoint, StoredRecord } from './log-source.ts';
 export { mergeLogs, type OfLog } from './merge-logs.ts';
 export {
@@ -109,40 +135,16 @@ export {
 } from './query/index.ts';
 export { type LedgerEntry, parseLedgerEntry, type Reconciliation, reconcile } from './reconcile.ts';
 export {
-  type Actor,
-  type AgentChangeRecord,
-  type BootRecord,
-  type BridgeEntry,
-  type Commitment,
-  type DecisionEntry,
-  type Destination,
-  type EarlyRefusal,
-  type EpochRecord,
-  type ErasureRecord,
-  type GapRecord,
-  type IntentRecord,
   type LogRecord,
-  type NewDecision,
   type NewRecord,
-  type OutcomeRecord,
-  type OutcomeStatus,
-  type PolicyLoadRecord,
   READABLE_VERSIONS,
   RECORD_VERSION,
   type RecordBody,
   type RecordEnvelope,
-  type RecoveryRecord,
-  type RefusalRecord,
-  type RoundInput,
-  type RunCloseRecord,
-  type RunOpenRecord,
-  type Spoken,
-  type SpokenAsk,
-  type Subject,
-  type ToolPinRecord,
 } from './record.ts';
 export { type Field, type FieldKind, RECORD_FIELDS } from './record-fields.ts';
 export { HEAD_BYTES, headOf, type RecordHeader, scanHeader } from './record-header.ts';
+export type { AgentChangeRecord, RunCloseRecord, RunOpenRecord } from './run-records.ts';
 export { isKeyName, parseNote, parseSignatures, type VerifierKey } from './signed-note.ts';
 export {
   growTiles,

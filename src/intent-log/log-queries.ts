@@ -1,7 +1,8 @@
 import type { RunId } from '../base/index.ts';
+import type { OutcomeRecord } from './call-records.ts';
 import type { CausalTree } from './causal-tree.ts';
 import type { Filter } from './query/index.ts';
-import type { LogRecord, OutcomeRecord } from './record.ts';
+import type { LogRecord } from './record.ts';
 
 /** A record that a query found, with its outcome when it is an intent that has one. */
 export type Found = {

@@ -1,37 +1,41 @@
 import type {
   Actor,
-  AgentChangeRecord,
-  BootRecord,
   BridgeEntry,
   Commitment,
-  CredentialIssuedRecord,
-  CredentialMention,
-  CredentialRevokedRecord,
   DecisionEntry,
   Destination,
   EarlyRefusal,
+  IntentRecord,
+  OutcomeRecord,
+  RefusalRecord,
+  RoundInput,
+  Subject,
+  TaintRecord,
+} from './call-records.ts';
+import type {
+  BootRecord,
   EpochRecord,
   ErasureRecord,
   GapRecord,
-  IntentRecord,
   KeyChangeRecord,
   KeyRotateRecord,
-  KillSwitchRecord,
   LogOpenRecord,
-  OutcomeRecord,
   PolicyLoadRecord,
-  RecordBody,
   RecoveryRecord,
-  RefusalRecord,
-  RoundInput,
+  ToolPinRecord,
+} from './log-records.ts';
+import type { RecordBody } from './record.ts';
+import type {
+  AgentChangeRecord,
+  CredentialIssuedRecord,
+  CredentialMention,
+  CredentialRevokedRecord,
+  KillSwitchRecord,
   RunCloseRecord,
   RunOpenRecord,
   RunRenewRecord,
-  Subject,
-  TaintRecord,
   TokenRefusalRecord,
-  ToolPinRecord,
-} from './record.ts';
+} from './run-records.ts';
 
 /** What a field holds: plain values, a list of strings, any JSON object, or an object with fields of its own. */
 export type FieldKind = 'string' | 'integer' | 'rpcId' | 'strings' | 'json' | readonly Field[];

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { logCopy, logRestore } from '../../src/cli/log-copy.ts';
+import { logRotateKey } from '../../src/cli/log-key.ts';
 import { type OpenGateway, openGateway } from '../../src/cli/open-gateway.ts';
 import { createLogger, parseConfig } from '../../src/gateway/index.ts';
+import { parseVerifierKey, verifyCheckpoint } from '../../src/intent-log/index.ts';
 import { createAgentKey } from '../support/agent-key.ts';
 import { auditFolder } from '../support/embedded-log.ts';
 import { askAdmin, type FleetRun, type FleetSetting, type Member, prepareFleet } from '../support/fleet.ts';
@@ -116,6 +118,53 @@ it('puts a lost log together again from the stream and a checkpoint kept elsewhe
   expect(auditFolder(member.data).verdict).toBe('verified');
   gateway = await start();
   expect(gateway.publicUrl).toBeDefined();
+});
+
+it('restores a log across changes of its key, for whoever has the first key, and goes on with the newest', async () => {
+  const out = (): void => undefined;
+  const key = readFileSync(join(member.data, 'log-public-key'), 'utf8').trim();
+  for (const overlap of ['1', '0']) {
+    await run.call(member, 'echo', `before ${overlap}`);
+    expect(await logRotateKey({ config: member.configFile, reason: 'test', overlap, out })).toBe(0);
+  }
+  await run.call(member, 'echo', 'after');
+  await gateway[Symbol.asyncDispose]();
+  const before = readRecords(member.data);
+  const known = join(member.data, '..', 'known');
+  renameSync(join(member.data, 'checkpoint'), known);
+  for (const name of ['log.db', 'index.db', 'log-public-key']) rmSync(join(member.data, name));
+  const flags = { config: member.configFile, checkpoint: known, out };
+  expect(await logRestore({ ...flags, key })).toBe(0);
+  expect(readRecords(member.data)).toEqual(before);
+  gateway = await start();
+  expect(readFileSync(join(member.data, 'log-public-key'), 'utf8').trim()).not.toBe(key);
+  await gateway[Symbol.asyncDispose]();
+  const report = auditFolder(member.data);
+  expect(report).toMatchObject({ verdict: 'verified', findings: [] });
+  expect(report.keyChanges).toHaveLength(2);
+});
+
+it('changes no key while the second copy is out of reach; what was begun comes into force when it is back', async () => {
+  const keyFile = join(member.data, 'log-public-key');
+  const first = readFileSync(keyFile, 'utf8').trim();
+  const rotate = () => askAdmin(member, '/v1/log/rotate-key', { reason: 'test', overlapHours: 0 });
+  server.freeze();
+  const began = await rotate();
+  expect(began.status).toBe(503);
+  expect((await run.call(member, 'echo', 'during')).status).toBe(503);
+  expect((await rotate()).status).toBe(503);
+  await sleep(1500); // longer than from one checkpoint to the next
+  const signed = parseVerifierKey(first);
+  const checkpoint = readFileSync(join(member.data, 'checkpoint'), 'utf8');
+  expect(signed && verifyCheckpoint(checkpoint, signed).ok).toBe(true);
+  server.thaw();
+  await expect
+    .poll(async () => (await run.call(member, 'echo', 'after')).status, { timeout: 10_000, interval: 100 })
+    .toBe(200);
+  await gateway[Symbol.asyncDispose]();
+  const report = auditFolder(member.data);
+  expect(report).toMatchObject({ verdict: 'verified', findings: [] });
+  expect(report.keyChanges).toHaveLength(1);
 });
 
 it('restores nothing that the checkpoint does not prove', async () => {

@@ -1,5 +1,6 @@
 import { err, ok, parseRunId, type Result } from '../../base/index.ts';
-import type { LogRecord, OutcomeStatus } from '../record.ts';
+import type { OutcomeStatus } from '../call-records.ts';
+import type { LogRecord } from '../record.ts';
 import { TERM_FIELDS, type TermField, termsOf, toTerm } from './terms.ts';
 
 /** What to look for: every clause must hold. */

@@ -59,7 +59,8 @@ export interface EmbeddedLog extends IntentLog {
   prune(before: number, by: string, reason: string): Promise<{ runs: number; parts: number }>;
   /**
    * Lets a new key sign the log from here on, and the old one beside it for some seconds. Resolves when the change is
-   * in the log.
+   * in the log, and in its second copy. Rejects with `ERR_LOG_COPY_UNAVAILABLE` when that one does not answer: a change
+   * that was begun then comes into force by itself when it does.
    */
   rotateKey(by: string, reason: string, overlapSeconds: number): Promise<KeyChanged>;
   /** Keeps verified cosignature lines with the checkpoint of a size; false when there is no such checkpoint. */

@@ -148,10 +148,14 @@ class WorkerLog implements EmbeddedLog {
   }
 
   async rotateKey(by: string, reason: string, overlapSeconds: number): Promise<KeyChanged> {
+    const { outage } = this.#queue;
+    if (outage !== undefined) throw outage;
     const until = Math.floor(this.#now() / 1000) + overlapSeconds;
-    const changed = await this.#ask({ kind: 'rotateKey', by, reason, until });
-    this.#verifierKey = changed.to;
-    return changed;
+    const changing = this.#ask({ kind: 'rotateKey', by, reason, until }).then((changed) => {
+      this.#verifierKey = changed.to;
+      return changed;
+    });
+    return this.#copyTimeout === 0 ? changing : orAway(changing, this.#copyTimeout);
   }
 
   async keepCosignatures(size: number, lines: string): Promise<boolean> {
@@ -293,4 +297,12 @@ class WorkerLog implements EmbeddedLog {
       this.#idle = resolve;
     });
   }
+}
+
+/** A change of keys that the second copy has not in time is not taken back: it may have it at the next moment. */
+async function orAway(changing: Promise<KeyChanged>, timeoutMs: number): Promise<KeyChanged> {
+  const late = Promise.withResolvers<never>();
+  const why = `the second copy of the log took longer than ${timeoutMs} ms; the change of keys is on this disk and comes into force when the copy has it`;
+  const timer = setTimeout(() => late.reject(new SallyportError('ERR_LOG_COPY_UNAVAILABLE', why)), timeoutMs);
+  return Promise.race([changing, late.promise]).finally(() => clearTimeout(timer));
 }

@@ -34,8 +34,8 @@ export interface LogKeys {
   readonly verifierKey: string;
   /** All that this log was ever signed with. */
   readonly chain: KeyChain;
-  /** The statements of all changes so far, oldest first. */
-  readonly rotations: readonly string[];
+  /** The statements of all changes whose records are among the first so many, oldest first. */
+  rotationsUpTo(size: number): readonly string[];
   /** A checkpoint signed by the key in force, and by the one before while that still signs. `at`: milliseconds. */
   sign(head: TreeHead, at: number): string;
   /** Makes the next key. It signs only after `adopt`, which the change must be on record for. */
@@ -125,8 +125,8 @@ class FileKeys implements LogKeys {
     return this.#chain;
   }
 
-  get rotations(): readonly string[] {
-    return this.#rotations;
+  rotationsUpTo(size: number): readonly string[] {
+    return this.#rotations.filter((_, i) => (this.#changes[i]?.size ?? size) < size);
   }
 
   sign(head: TreeHead, at: number): string {

@@ -135,6 +135,26 @@ function serve({ writer, vault, held, copy }: Stores, room: DiskRoom, settings: 
     }
   }
 
+  /** Acknowledged, and signed for with the new key, when the second copy has the record, too. */
+  function rotateKey(
+    question: Question & { readonly kind: 'rotateKey' },
+    reply: (value: Answer) => void,
+  ): void {
+    const changed = writer.rotateKey(systemClock(), question);
+    if (copy === undefined) {
+      reply(changed);
+      return;
+    }
+    const signForIt = (): void => {
+      writer.checkpoint(systemClock());
+      reply(changed);
+    };
+    copy.held().then(
+      () => guard(signForIt),
+      () => undefined, // it has failed, and says so itself
+    );
+  }
+
   /** The last records may still be on their way; what does not arrive, the next start sends and signs for. */
   async function signForLast(second: SecondCopy): Promise<void> {
     await heldInTime(second).catch(() => undefined);
@@ -143,7 +163,8 @@ function serve({ writer, vault, held, copy }: Stores, room: DiskRoom, settings: 
 
   function answer(id: number, question: Question): void {
     const reply = (value: Answer): void => say({ op: 'answer', id, value });
-    if (question.kind !== 'erase' && question.kind !== 'idle' && question.kind !== 'told')
+    if (question.kind === 'rotateKey') rotateKey(question, reply);
+    else if (question.kind !== 'erase' && question.kind !== 'idle' && question.kind !== 'told')
       reply(writer.answer(question, systemClock()));
     else if (vault === undefined) throw new Error('the log was opened without content');
     else chores.add(vault.answer(question, writer), reply);

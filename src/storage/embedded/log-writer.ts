@@ -209,7 +209,8 @@ export class LogWriter {
 
   /**
    * Lets a new key sign from here on, and the old one beside it until a time (seconds since the epoch). The new key is
-   * on disk before its record is, and in force after it: a start after a crash in between finds out which it is.
+   * on disk before its record is, and in force after it: a start after a crash in between finds out which it is. While the
+   * second copy lacks the record, it signs nothing, and who asked must not be told.
    */
   rotateKey(at: number, { by, reason, until }: { by: string; reason: string; until: number }): KeyChanged {
     this.checkpoint(at);
@@ -257,8 +258,6 @@ export class LogWriter {
       case 'growth':
         this.checkpoint(at);
         return this.#growthSince(question.since);
-      case 'rotateKey':
-        return this.rotateKey(at, question);
       case 'keepCosignatures':
         return this.#keepCosignatures(question.size, question.lines);
     }
@@ -270,7 +269,8 @@ export class LogWriter {
     if (newest === undefined || since > newest.size) return undefined;
     const hashes = hashesOfTiles(tilesOf(this.#index.db));
     const proof = since === 0 ? [] : consistencyPath(since, newest.size, hashes);
-    return { ...newest, proof, rotations: this.#keys.rotations };
+    // A change that is not signed for so far may be missing in the second copy, and then nobody may follow it.
+    return { ...newest, proof, rotations: this.#keys.rotationsUpTo(newest.size) };
   }
 
   #keepCosignatures(size: number, lines: string): boolean {

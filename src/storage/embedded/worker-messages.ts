@@ -70,7 +70,7 @@ export type Question =
   | { readonly kind: 'told'; readonly id: number };
 
 /** A question that one look answers. */
-export type QuickQuestion = Exclude<Question, { readonly kind: 'erase' | 'idle' | 'told' }>;
+export type QuickQuestion = Exclude<Question, { readonly kind: 'erase' | 'idle' | 'told' | 'rotateKey' }>;
 
 /** The newest checkpoint, the consistency proof from an older size to it, and all changes of the log's key so far. */
 export type Growth = {

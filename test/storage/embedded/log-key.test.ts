@@ -83,6 +83,32 @@ describe('changing the key of a log', () => {
     expect(signatures(folder)).toBe(2);
   });
 
+  it('signs nothing with the new key, and tells nobody of it, before the second copy has the record', () => {
+    const { folder, first } = written();
+    const sent: number[] = [];
+    const copy = {
+      isBehind: false,
+      send: ({ first: at }: { first: number }) => sent.push(at),
+      confirmed: () => {},
+    };
+    const settings = { now: NOON, epochEveryMs: 60_000, copy };
+    const { writer } = openLogWriter(prepareDataFolder(folder), ORIGIN, settings);
+    copy.isBehind = true;
+    writer.rotateKey(NOON, { by: 'ada', reason: 'yearly', until: NOON / 1000 + 3600 });
+    expect(sent).toEqual([2]);
+    for (const at of [NOON, NOON + 1000]) writer.checkpoint(at);
+    expect(signatures(folder)).toBe(1);
+    expect(audit(folder, first)).toMatchObject({ checkpoint: { size: 2 } });
+    expect(writer.answer({ kind: 'growth', since: 0 }, NOON)).toMatchObject({ size: 2, rotations: [] });
+    copy.isBehind = false;
+    writer.checkpoint(NOON + 2000);
+    expect(signatures(folder)).toBe(2);
+    const growth = writer.answer({ kind: 'growth', since: 0 }, NOON);
+    expect(growth).toMatchObject({ size: 3, rotations: [expect.any(String)] });
+    writer.abandon();
+    expect(audit(folder, first)).toMatchObject({ verdict: 'verified', keyChanges: [2] });
+  });
+
   it('works in a running log, whose audit on two threads says the same', async () => {
     const folder = temporaryFolder();
     const first = await (async () => {

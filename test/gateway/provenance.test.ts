@@ -94,6 +94,17 @@ describe('where arguments come from', () => {
     expect(refusal?.decision?.asked).toMatchObject({ to: { kind: 'address', provenance: 'systemField' } });
   });
 
+  it('is known to the end of long arguments before they are decided on', async () => {
+    await using run = await lab.startRun(withTask);
+    const good = Array.from({ length: 900 }, () => 'ada@example.org');
+    expect(refusalIn(await mailTo(run, good.join(', ')))).toBeUndefined();
+    expect(refusalIn(await mailTo(run, [...good, EVIL].join(', ')))).toMatchObject({
+      code: 'approval_required',
+      reason: 'nobody named this recipient',
+    });
+    expect(server.asked.filter((asked) => asked === 'tools/call send_mail')).toHaveLength(1);
+  });
+
   it('is in the log without any value: of an intent as levels, of an ask with what would be approved', async () => {
     await using run = await lab.startRun(withTask);
     await ask(run, 'read_note', { id: '1' });

@@ -17,6 +17,7 @@ import {
   UNKNOWN,
 } from './memory.ts';
 import { isCommon, normalForm } from './normal-form.ts';
+import { createPace, LOOKUP, type Pace, type Turns } from './pace.ts';
 import type { ArgumentProvenance, Explanation, ProvenanceFacts, Source } from './provenance.ts';
 import { eachLineOf, eachStrongWord, MAX_VALUE } from './text-pieces.ts';
 import type { Entry } from './value-index.ts';
@@ -31,49 +32,79 @@ const NOT_SEEN: Found = { rank: UNKNOWN };
 /** The path that answers to an upstream's questions have in an explanation. */
 export const ANSWERS = 'inputResponses';
 
-export function explain(
+/**
+ * Where the values of a call come from, found out in turns. What is learnt between two of them had no part in the call:
+ * it was sent before.
+ */
+export function* explaining(
   args: JsonObject,
   annotations: ToolAnnotations,
   memory: Memory,
   answers?: JsonValue,
-): Explanation {
-  const keys = annotations.keyArguments.map((key) => explainKey(key, args, memory));
-  const content = annotations.contentArguments.map((path) => explainContent(path, args, memory));
-  const answered = answers === undefined ? [] : [explainAnswers(answers, memory)];
-  const all = [...keys, ...content, ...answered];
+): Turns<Explanation> {
+  const isDue = createPace();
+  const all: ArgumentProvenance[] = [];
+  for (const key of annotations.keyArguments) all.push(yield* explainKey(key, args, memory, isDue));
+  for (const path of annotations.contentArguments) {
+    all.push(yield* explainContent(path, args, memory, isDue));
+  }
+  if (answers !== undefined) all.push(yield* explainAnswers(answers, memory, isDue));
   return { facts: factsOf(all), arguments: all };
 }
 
-function explainKey({ path, kind }: KeyArgument, args: JsonObject, memory: Memory): ArgumentProvenance {
+function* explainKey(
+  { path, kind }: KeyArgument,
+  args: JsonObject,
+  memory: Memory,
+  isDue: Pace,
+): Turns<ArgumentProvenance> {
   const { values, isWhole } = scalarsAt(args, path);
   const find = kind === 'address' ? findAddress : findIdentifier;
-  const found = values.flatMap((value) => elementsOf(value, kind).map((element) => find(element, memory)));
+  const found: Found[] = [];
+  for (const value of values) {
+    for (const element of elementsOf(value, kind)) {
+      found.push(find(element, memory));
+      if (isDue(LOOKUP + 4 * element.length)) yield;
+    }
+  }
   if (!isWhole) found.push(NOT_SEEN);
   return { path, kind, ...sum(found, memory) };
 }
 
 /** An upstream may ask whom to send it to: what is answered reaches as far as an argument. */
-function explainAnswers(answers: JsonValue, memory: Memory): ArgumentProvenance {
+function* explainAnswers(answers: JsonValue, memory: Memory, isDue: Pace): Turns<ArgumentProvenance> {
   const { values, isWhole } = scalarsOf({ answers });
   const found = isWhole ? [] : [NOT_SEEN];
   for (const value of values) {
-    const fragments = fragmentsAlsoDecoded(value);
+    const fragments = yield* fragmentsAlsoDecoded(value, isDue);
     if (!fragments.isWhole) found.push(NOT_SEEN);
-    for (const { text } of fragments.found) found.push(findAddress(text, memory));
+    for (const { text } of fragments.found) {
+      found.push(findAddress(text, memory));
+      if (isDue(LOOKUP + 4 * text.length)) yield;
+    }
   }
   return { path: ANSWERS, kind: 'address', ...sum(found, memory) };
 }
 
-function explainContent(path: string, args: JsonObject, memory: Memory): ArgumentProvenance {
+function* explainContent(
+  path: string,
+  args: JsonObject,
+  memory: Memory,
+  isDue: Pace,
+): Turns<ArgumentProvenance> {
   const { values, isWhole } = scalarsAt(args, path);
   const found = isWhole ? [] : [NOT_SEEN];
   const passages: Found[] = [];
   const budget = newDecodingBudget();
   for (const value of values) {
-    const fragments = fragmentsAlsoDecoded(value, budget);
-    for (const { text } of fragments.found) found.push(findWhole(text, memory));
+    const fragments = yield* fragmentsAlsoDecoded(value, isDue, budget);
+    for (const { text } of fragments.found) {
+      found.push(findWhole(text, memory));
+      if (isDue(LOOKUP + 4 * text.length)) yield;
+    }
     if (!fragments.isWhole) found.push(NOT_SEEN);
-    passages.push(...findPassages(value, memory));
+    for (const passage of findPassages(value, memory)) passages.push(passage);
+    if (isDue(value.length)) yield;
   }
   const labels = isWhole ? labelsOf(passages, memory) : memory.labels.all();
   const content = sum(found, memory);

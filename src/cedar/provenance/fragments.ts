@@ -1,4 +1,5 @@
 import { decodedForms } from './decoded-forms.ts';
+import { LOOKUP, type Pace, type Turns } from './pace.ts';
 import { eachWord, type WordTraits, wordAt } from './words.ts';
 
 /** What a text can lead somebody to. */
@@ -26,8 +27,13 @@ export function fragmentsOf(text: string): Fragment[] {
 export type Fragments = { readonly found: readonly Fragment[]; readonly isWhole: boolean };
 
 /** Also those that are written in an encoding: percent-encoded, escaped, or a base64 or hex word. */
-export function fragmentsAlsoDecoded(text: string, budget: DecodingBudget = newDecodingBudget()): Fragments {
+export function* fragmentsAlsoDecoded(
+  text: string,
+  isDue: Pace,
+  budget: DecodingBudget = newDecodingBudget(),
+): Turns<Fragments> {
   const found = fragmentsOf(text);
+  if (isDue(text.length)) yield;
   const words = encodedWords(text);
   let isWhole = text.length <= MAX_TEXT && found.length < MAX_FRAGMENTS && words.length <= MAX_WORDS;
   for (const word of words.slice(0, MAX_WORDS)) {
@@ -35,10 +41,13 @@ export function fragmentsAlsoDecoded(text: string, budget: DecodingBudget = newD
       isWhole = false;
       break;
     }
+    let looked = LOOKUP + word.length;
     for (const form of decodedForms(word)) {
       budget.left -= form.length;
+      looked += 4 * form.length;
       found.push(...fragmentsOf(form));
     }
+    if (isDue(looked)) yield;
   }
   return { found, isWhole };
 }

@@ -18,6 +18,7 @@ import {
   UNKNOWN,
 } from './memory.ts';
 import { normalForm } from './normal-form.ts';
+import { TURN, type Turns } from './pace.ts';
 import { passagesOf } from './passages.ts';
 import type { ObservedResult } from './provenance.ts';
 import { readResult } from './read-result.ts';
@@ -25,8 +26,6 @@ import { isDistinctive } from './request-phrases.ts';
 import { eachPiece, listedNames, looksLikeAddress, MAX_VALUE } from './text-pieces.ts';
 import type { Echoes, ValueIndex } from './value-index.ts';
 
-/** Characters that are looked at before others get their turn: some milliseconds. */
-const TURN = 40 * 1024;
 /** What a value costs beside its characters. */
 const VALUE = 32;
 
@@ -34,7 +33,7 @@ const VALUE = 32;
  * Puts everything that came back into the index, and stops again and again so that others get their turn. What could
  * not be looked at stays unknown.
  */
-export function* observing(observed: ObservedResult, memory: Memory): Generator<undefined, void> {
+export function* observing(observed: ObservedResult, memory: Memory): Turns<void> {
   const reader = createReader(observed, memory);
   const { parts, isWhole } = readResult(observed.result);
   let isRead = isWhole;

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { explain } from './explain.ts';
+import { explaining } from './explain.ts';
 import type { Memory } from './memory.ts';
-import { observeArguments } from './observe-arguments.ts';
+import { observingArguments } from './observe-arguments.ts';
 import { observing } from './observe-result.ts';
 import { observeConstants, observeIntent, observePrincipal } from './observe-said.ts';
+import { atOnce } from './pace.ts';
 import type { ProvenanceIndex } from './provenance.ts';
 import { createInterned, createLabelSets } from './small-tables.ts';
 import { createValueIndex, DEFAULT_LIMITS, type Limits } from './value-index.ts';
@@ -40,16 +41,16 @@ export function openProvenance({ secret, limits = DEFAULT_LIMITS }: ProvenanceOp
     observeIntent: (intent) => observeIntent(intent, memory),
     observePrincipal: (names) => observePrincipal(names, memory),
     observeConstants: (values) => observeConstants(values, memory),
-    observeArguments: (call) => observeArguments(call, memory),
-    observeResult(result) {
-      for (const turn of observing(result, memory)) void turn;
-    },
+    observeArguments: (call) => atOnce(observingArguments(call, memory)),
+    observingArguments: (call) => observingArguments(call, memory),
+    observeResult: (result) => atOnce(observing(result, memory)),
     observing: (result) => observing(result, memory),
     observeGap() {
       index.seal();
       memory.mayPointAtAnything = true;
     },
-    explain: (args, annotations, answers) => explain(args, annotations, memory, answers),
+    explain: (args, annotations, answers) => atOnce(explaining(args, annotations, memory, answers)),
+    explaining: (args, annotations, answers) => explaining(args, annotations, memory, answers),
     get size() {
       return index.size;
     },

@@ -1,6 +1,7 @@
 import type { JsonObject, JsonValue } from '../../base/index.ts';
 import type { ToolAnnotations } from '../annotations.ts';
 import type { ProvenanceLevel } from './level.ts';
+import type { Turns } from './pace.ts';
 
 /** The intent a run was issued with, as far as it names values. */
 export type ObservedIntent = {
@@ -74,12 +75,14 @@ export interface ProvenanceIndex {
   observeConstants(values: readonly string[]): void;
   /** Before a permitted call goes out: what the tree writes can come back, and must not come back cleaner. */
   observeArguments(call: ObservedCall): void;
+  /** The same in turns. It has to be gone through to its end before the call goes out. */
+  observingArguments(call: ObservedCall): Turns<void>;
   observeResult(result: ObservedResult): void;
   /**
    * The same in turns, for a large result must not hold up others. It has to be gone through to its end before the
    * result is released; until then the rest of it is unknown.
    */
-  observing(result: ObservedResult): Iterable<undefined>;
+  observing(result: ObservedResult): Turns<void>;
   /**
    * Some of what the tree has seen and written was not observed here. Results vouch for nothing from then on: the
    * tree may read back what it wrote itself.
@@ -90,6 +93,8 @@ export interface ProvenanceIndex {
    * in `answers`, the answers to an upstream's questions, count as addresses.
    */
   explain(args: JsonObject, annotations: ToolAnnotations, answers?: JsonValue): Explanation;
+  /** The same in turns: there is no explanation before its end. */
+  explaining(args: JsonObject, annotations: ToolAnnotations, answers?: JsonValue): Turns<Explanation>;
   /** How much it holds, and whether it had to leave something out since it began. */
   readonly size: { readonly values: number; readonly bytes: number; readonly isTruncated: boolean };
 }

@@ -78,7 +78,7 @@ export async function carryOut(request: KnownRequest, deps: CallDeps): Promise<C
   const underWay = await enter(call, entrance, deps);
   let intent: Receipt | undefined;
   try {
-    const provenance = explainArguments(call, underWay.signal, deps);
+    const provenance = await explainArguments(call, underWay.signal, deps);
     const decision = await decide(call, underWay.entrance, provenance, deps);
     if (decision.effect !== 'permit') {
       await underWay.count({ kind: 'refused' });

@@ -28,21 +28,37 @@ const SOMEBODY: ToolAnnotations = {
 /** Answers: they leave, and may come back. */
 const TOLD: ToolAnnotations = { ...SOMEBODY, effect: 'write', sink: 'external' };
 
-/** STEP 4: where the arguments of a tool call come from; undefined means that nobody knows. */
-export function explainArguments(
+/**
+ * STEP 4: where the arguments of a tool call come from; undefined means that nobody knows. Resolves when all of it is
+ * known: long arguments are looked at a part at a time, so that other calls get their turn.
+ */
+export async function explainArguments(
   call: Asked,
   signal: AbortSignal,
   deps: ObserveDeps,
-): Explanation | undefined {
+): Promise<Explanation | undefined> {
   const observed = observedCall(call, deps);
   const { target } = call;
   const answers = answersOf(target);
   if (signal.aborted || observed === undefined) return undefined;
   if (target.kind !== 'tool' && answers === undefined) return undefined;
   const args = target.kind === 'tool' ? target.args : {};
-  return carefully(call, deps, () =>
-    deps.provenances.of(call.caller.chain)?.explain(args, observed.annotations, answers),
-  );
+  try {
+    const index = deps.provenances.of(call.caller.chain);
+    return index && (await inTurns(index.explaining(args, observed.annotations, answers), signal));
+  } catch (error) {
+    giveUpOn(call, error, deps);
+    return undefined;
+  }
+}
+
+/** Goes through with it and lets others go between; undefined when it was cut off in the middle. */
+async function inTurns<T>(turns: Iterator<undefined, T>, signal?: AbortSignal): Promise<T | undefined> {
+  for (let turn = turns.next(); ; turn = turns.next()) {
+    if (turn.done === true) return turn.value;
+    await nextTurn();
+    if (signal?.aborted === true) return undefined;
+  }
 }
 
 /**
@@ -55,13 +71,18 @@ function answersOf(target: Target): JsonValue | undefined {
   return target.method === 'response' ? target.params : (target.params['inputResponses'] ?? null);
 }
 
-/** What the run sends can come back to it, so it is known before it leaves. */
-export function observeArguments(call: Call, deps: ObserveDeps): void {
+/** What the run sends can come back to it, so it is known before it leaves: resolves when all of it is taken in. */
+export async function observeArguments(call: Call, deps: ObserveDeps): Promise<void> {
   const observed = observedCall(call, deps);
   const { target } = call;
   if (observed === undefined || (target.kind !== 'tool' && answersOf(target) === undefined)) return;
   const sent = target.kind === 'tool' ? observed : { ...observed, annotations: TOLD };
-  carefully(call, deps, () => deps.provenances.find(call.run)?.observeArguments(sent));
+  try {
+    const index = deps.provenances.find(call.run);
+    if (index !== undefined) await inTurns(index.observingArguments(sent));
+  } catch (error) {
+    giveUpOn(call, error, deps);
+  }
 }
 
 /** What comes back is known before the run can use it: resolves when all of it is taken in. */
@@ -98,9 +119,7 @@ async function takeIn(call: Call, deps: ObserveDeps, read: () => readonly Observ
   try {
     const index = deps.provenances.find(call.run);
     if (index === undefined) return;
-    for (const observed of read()) {
-      for (const turn of index.observing(observed)) await nextTurn(turn);
-    }
+    for (const observed of read()) await inTurns(index.observing(observed));
   } catch (error) {
     giveUpOn(call, error, deps);
   }
@@ -115,15 +134,6 @@ function observedCall({ target, inbound }: Asked, { catalogue }: ObserveDeps): O
   }
   if (isWordless(target.method) && answersOf(target) === undefined) return undefined;
   return { call: inbound.call, annotations: SOMEBODY, args: target.params };
-}
-
-function carefully<T>(call: Asked, deps: ObserveDeps, act: () => T): T | undefined {
-  try {
-    return act();
-  } catch (error) {
-    giveUpOn(call, error, deps);
-    return undefined;
-  }
 }
 
 /** What could not be taken in may be anything, so no result of the tree vouches from then on. */

@@ -25,10 +25,10 @@ export async function recordIntent(
   const traceparent = traceparentOf(call);
   const labels = labelsOf(call, deps);
   if (labels.length > 0) await deps.history.taint(call.run, labels);
+  await observeArguments(call, deps);
   if (isCutOff(underWay, call, deps)) return undefined;
   const { provenance } = underWay;
   const carried = underWay.entrance.facts.labels;
-  observeArguments(call, deps);
   return deps.intentLog.append({
     type: 'intent',
     call: call.inbound.call,

@@ -19,7 +19,7 @@ export async function wouldPermit(
   const target = resolved.value;
   if (target.kind === 'tool' && deps.catalogue.review(upstream.name, target.tool) === 'drifted') return false;
   const facts = await deps.history.facts(caller.chain[0]);
-  const provenance = explainArguments({ caller, inbound, target }, inbound.agentGone, deps);
+  const provenance = await explainArguments({ caller, inbound, target }, inbound.agentGone, deps);
   const decision = deps.pdp.decide({
     caller,
     target,

@@ -98,3 +98,73 @@ describe('a small result', () => {
     expect(turns(textResult('mail mark@example.com now')).next().done).toBe(true);
   });
 });
+
+const LONG: readonly (readonly [string, JsonObject])[] = [
+  ['a long text', { body: `${'mail person1@example.com, '.repeat(3_000)}now eve@evil.example` }],
+  ['many texts', { body: Array.from({ length: 900 }, (_, at) => `to ${mailOf(at)} and www.h${at}.example`) }],
+  ['a long list of addresses', { to: Array.from({ length: 999 }, (_, at) => mailOf(at)).join(', ') }],
+  [
+    'encoded words',
+    { body: Array.from({ length: 900 }, (_, at) => hexOf(`eve${at}@evil.example`)).join(' ') },
+  ],
+];
+function hexOf(text: string): string {
+  return Buffer.from(text).toString('hex');
+}
+
+describe('long arguments', () => {
+  it.each(LONG)('are explained in turns, and as they would be at once: %s', (_, args) => {
+    const { index } = open();
+    index.observeResult({
+      call: 'call-1',
+      annotations: INBOX,
+      args: {},
+      result: { content: [], structuredContent: { records } },
+      labels: ['private'],
+    });
+    const each = index.explaining(args, SEND);
+    let count = 0;
+    let turn = each.next();
+    for (; turn.done !== true; turn = each.next()) count++;
+    expect(count).toBeGreaterThan(3);
+    expect(turn.value).toEqual(index.explain(args, SEND));
+  });
+
+  it('have no explanation before the last of them is looked at', () => {
+    const { index } = open();
+    index.observeIntent({ text: `write to ${mailOf(1)}` });
+    const turnOf = (last: string) => {
+      const each = index.explaining({ to: [...Array.from({ length: 900 }, () => mailOf(1)), last] }, SEND);
+      const first = each.next();
+      let turn = first;
+      while (turn.done !== true) turn = each.next();
+      return { first, facts: turn.value.facts };
+    };
+    expect(turnOf(mailOf(1)).facts.address).toBe('request');
+    const { first, facts } = turnOf('eve@evil.example');
+    expect(first).toEqual({ done: false, value: undefined });
+    expect(facts.address).toBe('unknown');
+  });
+
+  it('are taken in in turns before they go out, to the end and over the borders of passages', () => {
+    const { index, levelOf } = open();
+    const body = Array.from({ length: 6_000 }, (_, at) => `write to ${mailOf(at)}`).join('\n');
+    let count = 0;
+    for (const each = index.observingArguments({ call: 'call-1', annotations: SEND, args: { body } }); ; ) {
+      if (each.next().done === true) break;
+      count++;
+    }
+    expect(count).toBeGreaterThan(2);
+    const own = { call: 'call-2', annotations: tool(), args: {}, labels: [] };
+    const said = Array.from({ length: 6_000 }, (_, at) => ({ sender: mailOf(at) }));
+    index.observeResult({ ...own, result: { content: [], structuredContent: { said } } });
+    for (const at of [0, 1, 1_234, 5_998, 5_999]) expect(levelOf(mailOf(at))).toBe('unknown');
+  });
+
+  it('of a usual call take one turn', () => {
+    const { index } = open();
+    expect(index.explaining({ to: mailOf(1), body: 'the report' }, SEND).next().done).toBe(true);
+    const sent = { call: 'call-1', annotations: SEND, args: { to: mailOf(1), body: 'the report' } };
+    expect(index.observingArguments(sent).next().done).toBe(true);
+  });
+});

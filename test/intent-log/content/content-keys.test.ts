@@ -28,6 +28,16 @@ describe('a commitment', () => {
     );
   });
 
+  it('has a key of its own, one block of HKDF-Expand as node:crypto makes it', () => {
+    const [bytes, call] = [createDataKey(), newCall()];
+    const info = `sallyport content commit ${call} args\u0001`;
+    const expected = createHmac('sha256', bytes).update(info).digest();
+    const dataKey = openDataKey(bytes);
+    bytes.fill(0); // what it was made from may go
+    expect(commitKey(dataKey, call, 'args')).toEqual(expected);
+    expect(commitKey(dataKey, call, 'args')).toEqual(expected);
+  });
+
   it('differs for the same words in another call, another part and another run', () => {
     const [call, other] = [newCall(), newCall()];
     const macs = [

@@ -88,6 +88,36 @@ describe('a Redis that stops answering', () => {
   });
 });
 
+describe('a change of the key while it stands still', () => {
+  it('is not told of, to the operator or a witness, before both copies have it', async () => {
+    await expect.poll(() => log.growth(0)).toMatchObject({ size: 3 });
+    server.freeze();
+    let isTold = false;
+    const changing = log.rotateKey('ada', 'yearly', 3600).finally(() => {
+      isTold = true;
+    });
+    await sleep(600);
+    expect(isTold).toBe(false);
+    expect(await log.growth(0)).toMatchObject({ size: 3, rotations: [] });
+    server.thaw();
+    const { idx } = await changing;
+    expect((await streamedLeaves(server)).map(([at]) => at)).toContain(idx);
+    await expect.poll(async () => (await log.growth(0))?.rotations.length).toBe(1);
+    await expectRecovery();
+  });
+
+  it('is refused once it is known to be away, and nothing is signed for', async () => {
+    server.freeze();
+    await expectWaiting();
+    await expect(log.rotateKey('ada', 'yearly', 3600)).rejects.toMatchObject({
+      code: 'ERR_LOG_COPY_UNAVAILABLE',
+    });
+    server.thaw();
+    await expectRecovery();
+    expect(auditFolder(folder).keyChanges).toEqual([]);
+  });
+});
+
 describe('a failover', () => {
   it('to a replica that has not everything gets what it lacks', async () => {
     await using other = await startRedisServer();

@@ -148,6 +148,7 @@ class WorkerLog implements EmbeddedLog {
   }
 
   async rotateKey(by: string, reason: string, overlapSeconds: number): Promise<KeyChanged> {
+    if (this.#queue.outage !== undefined) throw this.#queue.outage;
     const until = Math.floor(this.#now() / 1000) + overlapSeconds;
     const changed = await this.#ask({ kind: 'rotateKey', by, reason, until });
     this.#verifierKey = changed.to;

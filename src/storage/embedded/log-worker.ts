@@ -9,7 +9,15 @@ import type { LogWriter } from './log-writer.ts';
 import { heldInTime, openCopy } from './open-copy.ts';
 import { openLogWriter } from './open-log-writer.ts';
 import { isSqliteError, SQLITE_FULL } from './sqlite.ts';
-import type { Answer, Batch, FromWorker, Question, ToWorker, WorkerSettings } from './worker-messages.ts';
+import type {
+  Answer,
+  Batch,
+  FromWorker,
+  Question,
+  QuickQuestion,
+  ToWorker,
+  WorkerSettings,
+} from './worker-messages.ts';
 
 /** Records absorbed between two looks at the mailbox, at least. */
 const SLICE = 64;
@@ -141,8 +149,28 @@ function serve({ writer, vault, held, copy }: Stores, room: DiskRoom, settings: 
     guard(() => writer.checkpoint(systemClock()));
   }
 
+  /** What both keys sign for must be in the second copy before, and the record of the change before it is told of. */
+  async function rotateWhenHeld(
+    second: SecondCopy,
+    question: QuickQuestion,
+    reply: (value: Answer) => void,
+  ): Promise<void> {
+    while (second.isBehind) await second.held().catch(() => undefined);
+    guard(() => {
+      const changed = writer.answer(question, systemClock());
+      second.held().then(
+        () => reply(changed),
+        () => undefined, // it has failed, and says so itself
+      );
+    });
+  }
+
   function answer(id: number, question: Question): void {
     const reply = (value: Answer): void => say({ op: 'answer', id, value });
+    if (question.kind === 'rotateKey' && copy !== undefined) {
+      void rotateWhenHeld(copy, question, reply);
+      return;
+    }
     if (question.kind !== 'erase' && question.kind !== 'idle' && question.kind !== 'told')
       reply(writer.answer(question, systemClock()));
     else if (vault === undefined) throw new Error('the log was opened without content');

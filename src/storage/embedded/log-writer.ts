@@ -10,6 +10,7 @@ import {
   type Hash,
   hashesOfTiles,
   leafHash,
+  readRotation,
   rootOf,
   sealRecord,
 } from '../../intent-log/index.ts';
@@ -270,7 +271,9 @@ export class LogWriter {
     if (newest === undefined || since > newest.size) return undefined;
     const hashes = hashesOfTiles(tilesOf(this.#index.db));
     const proof = since === 0 ? [] : consistencyPath(since, newest.size, hashes);
-    return { ...newest, proof, rotations: this.#keys.rotations };
+    // One that no checkpoint covers yet may be lost with this disk: whoever followed it would follow this log no more.
+    const rotations = this.#keys.rotations.filter((note) => (readRotation(note)?.size ?? 0) < newest.size);
+    return { ...newest, proof, rotations };
   }
 
   #keepCosignatures(size: number, lines: string): boolean {

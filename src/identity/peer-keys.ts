@@ -62,19 +62,33 @@ export function createPeerKeys(options: PeerKeysOptions): PeerKeys {
     const opened = openNotice(text, noticeKey, { issuer, gateway });
     if (!opened.ok) return refuse(gateway, text, opened.error);
     const { at } = opened.value;
-    if (at > now() + SKEW_MILLIS) return refuse(gateway, text, 'it is from the future; look at the clocks');
-    if (known !== undefined && at <= known.notice.at) return false; // played back, or late
-    if (known === undefined && (now() - at > LIFE_MILLIS || heard.size >= MAX_GATEWAYS)) return false;
+    // Also of a notice that is late or early: what was taken away once is gone for good, whatever clocks say.
+    const isRemovalNew = merge(opened.value.removed);
+    if (at > now() + SKEW_MILLIS) {
+      refuse(gateway, text, 'it is from the future; look at the clocks');
+      return isRemovalNew;
+    }
+    if (known !== undefined && at <= known.notice.at) return isRemovalNew; // played back, or late
+    if (known === undefined && (now() - at > LIFE_MILLIS || !hasRoom())) return isRemovalNew;
     heard.set(gateway, { text, notice: opened.value });
     sequence = Math.max(sequence, opened.value.sequence);
-    merge(opened.value.removed);
     return true;
   }
 
-  function merge(more: ReadonlyMap<string, number>): void {
-    for (const [kid, at] of more) if (!removed.has(kid)) removed.set(kid, at);
-    if (removed.size <= MAX_REMOVED) return;
+  /** Gateways that are gone make way; a notice of theirs that is played back is too old to be taken. */
+  function hasRoom(): boolean {
+    if (heard.size < MAX_GATEWAYS) return true;
+    for (const [gateway, { notice }] of heard) if (now() - notice.at > LIFE_MILLIS) heard.delete(gateway);
+    return heard.size < MAX_GATEWAYS;
+  }
+
+  /** True when one of them was not known to be removed. */
+  function merge(more: ReadonlyMap<string, number>): boolean {
+    const fresh = [...more].filter(([kid]) => !removed.has(kid));
+    for (const [kid, at] of fresh) removed.set(kid, at);
+    if (removed.size <= MAX_REMOVED) return fresh.length > 0;
     removed = new Map([...removed].sort(([, one], [, other]) => other - one).slice(0, MAX_REMOVED));
+    return fresh.some(([kid]) => removed.has(kid));
   }
 
   function rebuild(): void {
@@ -105,7 +119,7 @@ export function createPeerKeys(options: PeerKeysOptions): PeerKeys {
       return peer !== undefined && isGood(peer) ? peer.key : undefined;
     },
     list: () => [...peers.values()].filter(isGood).map(({ entry }) => entry),
-    remove: (kid) => merge(new Map([[kid, now()]])),
+    remove: (kid) => void merge(new Map([[kid, now()]])),
     get removed() {
       return removed;
     },

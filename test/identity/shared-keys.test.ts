@@ -126,6 +126,42 @@ describe('the keys of several gateways', () => {
     expect(back.keys.verificationKey(stolen)).toBeUndefined();
   });
 
+  it('that were removed are gone at the others also when the clock of that gateway is set back or runs ahead', async () => {
+    const { join, clock } = fleet();
+    const folder = temporaryFolder();
+    const [a, b] = [await join('a', { folder }), await join('b')];
+    clock.advance(40);
+    await tell(b, 'a', a.keys.notice());
+    clock.advance(-30);
+    const again = await join('a', { folder });
+    const [stolen, second] = kids(again);
+    await again.keys.remove(stolen ?? '');
+    await tell(b, 'a', again.keys.notice());
+    expect(b.keys.verificationKey(stolen ?? '')).toBeUndefined();
+    expect(b.keys.verificationKey(second ?? '')).toBeDefined();
+    clock.advance(3600);
+    await again.keys.remove(second ?? '');
+    const early = again.keys.notice();
+    clock.advance(-3600);
+    await tell(b, 'a', early);
+    expect(b.keys.verificationKey(second ?? '')).toBeUndefined();
+  });
+
+  it('of gateways that are gone make way for those of new ones, however many there were', async () => {
+    const { join, clock, noticeKey } = fleet();
+    const b = await join('b');
+    const say = (gateway: string) =>
+      signNotice(
+        { issuer: ISSUER, gateway, at: clock.now(), sequence: 1, keys: [], removed: new Map() },
+        noticeKey,
+      );
+    await b.keys.hear(new Map(Array.from({ length: 256 }, (_, i) => [`pod-${i}`, say(`pod-${i}`)])));
+    clock.advance(10 * MINUTES + 1);
+    const a = await join('a');
+    await tell(b, 'a', a.keys.notice());
+    expect(b.keys.verificationKey(a.keys.activeKid)).toBeDefined();
+  });
+
   it('are remembered over a restart, and no longer than anything of a gateway that is gone can be good', async () => {
     const { join, clock } = fleet();
     const shelf = {};

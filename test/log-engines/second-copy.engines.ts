@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { EmbeddedLog } from '../../src/storage/index.ts';
+import { leafHash } from '../../src/intent-log/index.ts';
+import { createRedisStream, type EmbeddedLog } from '../../src/storage/index.ts';
 import { auditFolder, openLog } from '../support/embedded-log.ts';
 import { storedLeaves } from '../support/log-writers.ts';
 import { newRun, runOpen } from '../support/records.ts';
@@ -84,6 +85,36 @@ describe('a Redis that stops answering', () => {
     await expectWaiting();
     await end();
     await expectRecovery();
+  });
+});
+
+describe('a change of the key while it stands still', () => {
+  it('is not told of, to the operator or a witness, before both copies have it', async () => {
+    await expect.poll(() => log.growth(0)).toMatchObject({ size: 3 });
+    server.freeze();
+    let isTold = false;
+    const changing = log.rotateKey('ada', 'yearly', 3600).finally(() => {
+      isTold = true;
+    });
+    await sleep(600);
+    expect(isTold).toBe(false);
+    expect(await log.growth(0)).toMatchObject({ size: 3, rotations: [] });
+    server.thaw();
+    const { idx } = await changing;
+    expect((await streamedLeaves(server)).map(([at]) => at)).toContain(idx);
+    await expect.poll(async () => (await log.growth(0))?.rotations.length).toBe(1);
+    await expectRecovery();
+  });
+
+  it('is refused once it is known to be away, and nothing is signed for', async () => {
+    server.freeze();
+    await expectWaiting();
+    await expect(log.rotateKey('ada', 'yearly', 3600)).rejects.toMatchObject({
+      code: 'ERR_LOG_COPY_UNAVAILABLE',
+    });
+    server.thaw();
+    await expectRecovery();
+    expect(auditFolder(folder).keyChanges).toEqual([]);
   });
 });
 
@@ -184,6 +215,27 @@ it('waits for the replicas that it is told to wait for', async () => {
   ).rejects.toMatchObject({
     code: 'ERR_LOG_COPY_UNAVAILABLE',
   });
+});
+
+it('writes when it sends a batch again, so that newer servers have something to wait for replicas with', async () => {
+  await using alone = await startRedisServer();
+  await using stream = createRedisStream({ ...copyOn(alone, { timeoutMs: 5000 }), origin: 'again' });
+  const taken = await stream.take(0, { begin: true });
+  const epoch = taken.kind === 'taken' ? taken.epoch : 0;
+  const batch = { first: 0, records: [Buffer.from('{}')], leaves: [leafHash(Buffer.from('{}'))] };
+  const writes = async (): Promise<number> =>
+    Number(/rdb_changes_since_last_save:(\d+)/.exec(await alone.client().info('persistence'))?.[1]);
+  expect(await stream.append(epoch, batch, 'mac')).toEqual({ kind: 'held' });
+  const before = await writes();
+  expect(await stream.append(epoch, batch, 'mac')).toEqual({ kind: 'held' });
+  expect(await writes()).toBeGreaterThan(before);
+  expect(await stream.epoch()).toBe(epoch);
+});
+
+it('does not become the writer before the replicas have everything', async () => {
+  await using alone = await startRedisServer();
+  await using stream = createRedisStream({ ...copyOn(alone, { replicas: 1 }), origin: 'again' });
+  await expect(stream.take(0, { begin: true })).rejects.toMatchObject({ code: 'ERR_LOG_COPY_UNAVAILABLE' });
 });
 
 it('takes over the one batch that was on its way when the gateway died, and no more', async () => {

@@ -98,7 +98,12 @@ export function createRedisStream(options: RedisStreamOptions): LogStream {
       attempt(async () =>
         (await redis.xrangeBuffer(stream, `${from + 1}-0`, '+', 'COUNT', limit)).map(toEntry),
       ),
-    take: (size, { begin }) => attempt(async () => toTaken(await evaluate(TAKE, size, begin ? 1 : 0))),
+    take: (size, { begin }) =>
+      attempt(async () => {
+        const taken = toTaken(await evaluate(TAKE, size, begin ? 1 : 0));
+        if (taken.kind === 'taken') await replicated(); // and so is everything before it
+        return taken;
+      }),
     append: (epoch, { first, records }, mac) =>
       attempt(async () => {
         const appended = toAppended(await evaluate(APPEND, epoch, first, mac, ...records));

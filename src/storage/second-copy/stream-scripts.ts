@@ -23,7 +23,10 @@ if found ~= tonumber(ARGV[1]) then return {'moved', found} end
 return {'taken', redis.call('HINCRBY', KEYS[2], 'epoch', 1)}
 `;
 
-/** ARGV: epoch, index of the first record, MAC of the batch, the records. */
+/**
+ * ARGV: epoch, index of the first record, MAC of the batch, the records. It writes also when all of them are there:
+ * `WAIT` waits for what its own connection has written, and there may be a new one since the batch was first sent.
+ */
 export const APPEND = `${END}
 local epoch = redis.call('HGET', KEYS[2], 'epoch')
 if not epoch then return {'gone'} end
@@ -45,6 +48,7 @@ for i = found, first + count - 1 do
     redis.call('XADD', KEYS[1], id, 'r', ARGV[4 + i - first])
   end
 end
+if found == first + count then redis.call('HSET', KEYS[2], 'epoch', epoch) end
 return {'held'}
 `;
 

@@ -18,7 +18,9 @@ const SERVER = 2;
 const INTERNAL = 1;
 const OK = 1;
 const ERROR = 2;
-const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$/;
+/** A receiver drops spans whose ids are all zeros, and then a client could keep its calls out of the traces. */
+const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}$/;
+const RUN_IN_SPIFFE_ID = /\/run\/([0-9A-Z]+)$/;
 
 /**
  * The span that a record ends, if any (OTLP/JSON, OpenTelemetry semantic conventions for MCP and GenAI). A call
@@ -71,13 +73,14 @@ function callSpan(
   const { subject, actor, decision } = intent;
   const isGood = outcome.status === 'ok';
   return {
-    ...placeOf(intent.call, intent.run, intent.traceparent, open),
+    ...placeOf(intent, intent.traceparent, open),
     name: spanName(subject.method, subject.tool),
     kind: SERVER,
     startTimeUnixNano: nanos(Date.parse(outcome.at) - outcome.micros / 1000),
     endTimeUnixNano: nanos(Date.parse(outcome.at)),
     attributes: attributesOf({
       ...mcpAttributes(subject.method, subject.tool, intent.rpcId),
+      'mcp.protocol.version': intent.destination?.protocol,
       ...runAttributes(intent.run, actor.agent, intent.call),
       'sallyport.upstream': subject.upstream,
       'sallyport.decision': decision.effect,
@@ -96,7 +99,7 @@ function refusalSpan(record: RefusalRecord & { readonly at: string }, open: Open
   const reason = decision?.code ?? early?.reason ?? 'refused';
   const method = subject?.method ?? 'unknown';
   return {
-    ...placeOf(record.call, record.run ?? record.call, undefined, open),
+    ...placeOf(record, undefined, open),
     name: spanName(method, subject?.tool),
     kind: SERVER,
     startTimeUnixNano: nanos(Date.parse(at) - micros / 1000),
@@ -123,7 +126,7 @@ function runSpan(
     traceId: traceId(opened.root),
     spanId: spanId(opened.run),
     ...parent,
-    name: `run ${opened.agent}`,
+    name: `invoke_agent ${opened.agent}`,
     kind: INTERNAL,
     startTimeUnixNano: nanos(Date.parse(opened.at)),
     endTimeUnixNano: nanos(Date.parse(closed.at)),
@@ -158,10 +161,9 @@ function runAttributes(run: string | undefined, agent: string | undefined, call:
   };
 }
 
-/** A call that names no trace hangs below the span of its run. */
+/** A call that names no trace hangs below the span of its run, which may be over; a call of no run is a trace by itself. */
 function placeOf(
-  call: string,
-  run: string,
+  { call, run, actor }: Pick<RefusalRecord, 'call' | 'run' | 'actor'>,
   traceparent: string | undefined,
   { runs }: OpenSpans,
 ): JsonObject {
@@ -169,9 +171,9 @@ function placeOf(
   if (named !== null) {
     return { traceId: named[1] as string, spanId: spanId(call), parentSpanId: named[2] as string };
   }
-  const root = runs.get(run)?.root ?? run;
-  const parent = run === call ? {} : { parentSpanId: spanId(run) };
-  return { traceId: traceId(root), spanId: spanId(call), ...parent };
+  if (run === undefined) return { traceId: traceId(call), spanId: spanId(call) };
+  const root = runs.get(run)?.root ?? RUN_IN_SPIFFE_ID.exec(actor?.chain.at(-1) ?? '')?.[1] ?? run;
+  return { traceId: traceId(root), spanId: spanId(call), parentSpanId: spanId(run) };
 }
 
 function spanName(method: string, tool: string | undefined): string {

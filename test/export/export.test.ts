@@ -3,12 +3,12 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { canonicalJson, type JsonObject, sha256 } from '../../src/base/index.ts';
+import { type CallId, canonicalJson, type JsonObject, sha256 } from '../../src/base/index.ts';
 import { type ExportCommand, exportLog } from '../../src/cli/export.ts';
 import { leafHash } from '../../src/intent-log/index.ts';
 import { openLogReader } from '../../src/storage/index.ts';
 import { openLog } from '../support/embedded-log.ts';
-import { newRun, runOpen } from '../support/records.ts';
+import { intent, newCall, newRun, outcome, runClose, runOpen } from '../support/records.ts';
 import { appendSampleRun } from '../support/sample-records.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -194,8 +194,8 @@ describe('OTLP traces', () => {
       'tools/call list_inbox',
       'tools/call send_payment',
       'unknown',
-      'run ops-desk',
-      'run ops-desk',
+      'invoke_agent ops-desk',
+      'invoke_agent ops-desk',
     ]);
     const [first, second, , , child, root] = spans;
     expect(first).toMatchObject({
@@ -210,6 +210,37 @@ describe('OTLP traces', () => {
     expect(child).toMatchObject({ parentSpanId: root?.['spanId'], traceId: root?.['traceId'] });
     const withRun = spans.filter((span) => keysOf(span).includes('sallyport.run'));
     expect(withRun.length).toBe(spans.length - 1); // the refusal of a request that proved no run
+  });
+
+  it('keep a call in the trace of its root run when its run is over, and when its client names an invalid trace', async () => {
+    const data = temporaryFolder();
+    const to = join(temporaryFolder(), 'traces.jsonl');
+    const [root, child] = [newRun(), newRun()];
+    const chain = [child, root].map((id) => `spiffe://agents.example.org/agent/ops-desk/run/${id}`);
+    const zeros = `00-${'0'.repeat(32)}-${'0'.repeat(16)}-01`;
+    {
+      await using log = await openLog(data);
+      await log.append(runOpen(root));
+      await log.append(runOpen(child, { parent: root, root, depth: 1 }));
+      const calls = [newCall(), newCall(), newCall()];
+      const leaves: string[] = [];
+      for (const [i, traceparent] of [
+        zeros,
+        `ff${zeros.slice(2).replaceAll('0', '1')}`,
+        undefined,
+      ].entries()) {
+        const begun = intent(child, calls[i] as CallId, traceparent === undefined ? {} : { traceparent });
+        leaves.push((await log.append({ ...begun, actor: { ...begun.actor, chain } })).leaf);
+      }
+      await log.append(runClose(child));
+      for (const [i, call] of calls.entries()) await log.append(outcome(child, call, leaves[i] ?? ''));
+      await log.append(runClose(root));
+    }
+    await run({ data, format: 'otlp', to });
+    const spans = linesOf(to).flatMap(spansOf);
+    expect(spans).toHaveLength(5);
+    expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1);
+    expect(spans[1]).toMatchObject({ parentSpanId: spans[0]?.['spanId'] });
   });
 
   it('end spans of calls that an earlier export saw begin', async () => {
@@ -227,7 +258,7 @@ describe('OTLP traces', () => {
     }
     await run({ data, format: 'otlp', to });
     expect(linesOf(to).flatMap(spansOf)).toMatchObject([
-      { name: 'run ops-desk', status: { message: 'revoked' } },
+      { name: 'invoke_agent ops-desk', status: { message: 'revoked' } },
     ]);
   });
 });

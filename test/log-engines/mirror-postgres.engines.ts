@@ -1,5 +1,7 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { takeIn } from '../../src/mirror/index.ts';
+import { type CheckpointSigner, createCheckpointSigner } from '../../src/intent-log/index.ts';
+import { openRemoteLog, type RemoteLog, takeIn } from '../../src/mirror/index.ts';
 import {
   type DatabaseAddress,
   openMirrorAdmin,
@@ -8,10 +10,11 @@ import {
 } from '../../src/storage/index.ts';
 import { logQueriesContract } from '../storage/contract/log-queries.ts';
 import { mirrorStoreContract } from '../storage/contract/mirror-store.ts';
-import { LogInMemory } from '../support/log-in-memory.ts';
+import { LogInMemory, newSigner } from '../support/log-in-memory.ts';
 import { type PostgresServer, startPostgresServer } from '../support/postgres-server.ts';
-import { intent, newCall, newRun, outcome, runOpen } from '../support/records.ts';
+import { intent, newCall, newRun, outcome, refusal, runOpen } from '../support/records.ts';
 import { remoteOf } from '../support/remote-log-in-memory.ts';
+import { INVESTIGATOR, serveLog } from '../support/serve-log.ts';
 
 let server: PostgresServer;
 beforeAll(async () => {
@@ -106,5 +109,93 @@ describe('a mirror of two gateways', () => {
     await client.end();
     await using store = openMirrorStore(address);
     await expect(store.position('agents.example.org/log')).rejects.toThrow('format 99');
+  });
+});
+
+describe('a gateway that serves something else than its log, over HTTP', () => {
+  const ORIGIN = 'td/log';
+
+  function logWith(refusals: number, signer = newSigner(ORIGIN)): LogInMemory {
+    const log = new LogInMemory(ORIGIN, signer);
+    const run = newRun();
+    log.append(runOpen(run));
+    for (let i = 0; i < refusals; i++) log.append(refusal(run, newCall()));
+    log.sign();
+    return log;
+  }
+
+  /** One byte of one record is another one; the hashes and the checkpoint are the real ones. */
+  function altering(log: LogInMemory): RemoteLog {
+    const honest = remoteOf(log);
+    return {
+      ...honest,
+      async tile(level, n, width) {
+        const tile = await honest.tile(level, n, width);
+        if (!tile.ok || level !== 'entries' || n === 0) return tile;
+        return { ok: true, value: Buffer.from(tile.value).map((byte, i) => (i === 100 ? byte ^ 1 : byte)) };
+      },
+    };
+  }
+
+  const tampering: [string, string, (log: LogInMemory, signer: CheckpointSigner) => RemoteLog][] = [
+    ['an altered bundle', 'altered', (log) => altering(log)],
+    ['a fork', 'fork', (_, signer) => remoteOf(logWith(800, signer))],
+    ['a shorter log', 'rollback', (_, signer) => remoteOf(logWith(9, signer))],
+    ['a log under another key', 'signature', () => remoteOf(logWith(800))],
+    [
+      'a change to a key of its own',
+      'signature',
+      (log) => {
+        const [thief, next] = [0, 1].map(() => generateKeyPairSync('ed25519').privateKey);
+        if (thief === undefined || next === undefined) throw new Error('there are two');
+        log.changeKey(thief, next);
+        log.sign(createCheckpointSigner(ORIGIN, next));
+        return remoteOf(log);
+      },
+    ],
+  ];
+  it.each(tampering)('raises an alarm for %s and stores nothing of it', async (_, kind, tamper) => {
+    const address = newAddress();
+    const signer = newSigner(ORIGIN);
+    const log = logWith(300, signer);
+    await using served = await serveLog(remoteOf(log));
+    await using store = openMirrorStore(address);
+    const authorize = async (): Promise<string> => `Bearer ${INVESTIGATOR}`;
+    const remote = openRemoteLog(served.url, { fetch, authorize, timeoutMs: 5000 });
+    const deps = { origin: ORIGIN, keys: [log.key], remote, store, remembered: () => undefined };
+    expect(await takeIn(deps)).toMatchObject({ kind: 'current', size: 301 });
+    for (let i = 0; i < 300; i++) log.append(runOpen(newRun()));
+    log.sign();
+    served.served = tamper(log, signer);
+    expect(await takeIn(deps)).toMatchObject({ kind: 'alarmed', alarm: { kind } });
+    served.served = remoteOf(logWith(1, signer));
+    expect(await takeIn(deps)).toMatchObject({ kind: 'alarmed', alarm: { kind } });
+    await using admin = openMirrorAdmin(address);
+    expect(await admin.origins()).toMatchObject([{ origin: ORIGIN, size: 301, alarm: { kind } }]);
+    await using queries = openMirrorQueries(address);
+    expect(await queries.runs(10)).toHaveLength(1);
+  });
+
+  it('is followed through a change of its key, and goes on after a release', async () => {
+    const address = newAddress();
+    const [from, to] = [generateKeyPairSync('ed25519').privateKey, generateKeyPairSync('ed25519').privateKey];
+    const log = logWith(300, createCheckpointSigner(ORIGIN, from));
+    await using served = await serveLog(altering(log));
+    await using store = openMirrorStore(address);
+    const authorize = async (): Promise<string> => `Bearer ${INVESTIGATOR}`;
+    const remote = openRemoteLog(served.url, { fetch, authorize, timeoutMs: 5000 });
+    const deps = { origin: ORIGIN, keys: [log.key], remote, store, remembered: () => undefined };
+    expect(await takeIn(deps)).toMatchObject({ kind: 'alarmed', alarm: { kind: 'altered' } });
+    await using admin = openMirrorAdmin(address);
+    await admin.release(ORIGIN, 'robin', 'the proxy was at fault');
+    log.changeKey(from, to);
+    for (let i = 0; i < 300; i++) log.append(runOpen(newRun()));
+    log.sign(createCheckpointSigner(ORIGIN, to));
+    served.served = remoteOf(log);
+    expect(await takeIn(deps)).toMatchObject({ kind: 'current', size: 602 });
+    log.append(runOpen(newRun()));
+    log.sign(createCheckpointSigner(ORIGIN, to));
+    expect(await takeIn(deps)).toMatchObject({ kind: 'current', added: 1 });
+    expect((await store.keyChanges(ORIGIN)).map(({ idx }) => idx)).toEqual([301]);
   });
 });

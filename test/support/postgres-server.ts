@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
 import { freePort } from '../../examples/upstreams/everything.ts';
 import { locate } from '../../tools/debian.mjs';
 
@@ -83,10 +83,7 @@ export async function startPostgresServer(fsync: 'on' | 'off' = 'off'): Promise<
 async function accepts(port: number, child: ChildProcess): Promise<boolean> {
   const deadline = Date.now() + START_MS;
   while (child.exitCode === null && Date.now() < deadline) {
-    const isOpen = await new Promise<boolean>((done) => {
-      const socket = connect(port, '127.0.0.1', () => done(true)).on('error', () => done(false));
-      socket.once('connect', () => socket.destroy());
-    });
+    const isOpen = await answers(port);
     if (isOpen) return true;
     await sleep(50);
   }
@@ -101,4 +98,18 @@ async function end(child: ChildProcess): Promise<void> {
   const late = setTimeout(() => child.kill('SIGKILL'), 5000);
   await exited;
   clearTimeout(late);
+}
+
+/** The port is open before the server takes a session. */
+async function answers(port: number): Promise<boolean> {
+  const client = new pg.Client({ host: '127.0.0.1', port, user: 'postgres', database: 'postgres' });
+  client.on('error', () => undefined); // whoever uses the next session hears of it
+  try {
+    await client.connect();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
 }

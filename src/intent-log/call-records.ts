@@ -59,6 +59,8 @@ export type DecisionEntry = {
    */
   readonly callHash?: string;
   readonly asked?: JsonObject;
+  /** What would have to be met for the decision to be another one, as the policies name it. */
+  readonly obligations?: readonly string[];
 };
 
 /** What an `ask` is about, on its way into the log, which commits to it. `callHash`: of `callHashOf`; `text`: RFC 8785. */

@@ -108,6 +108,7 @@ const decision = fields<DecisionEntry>({
   detail: optional('string'),
   callHash: optional('string'),
   asked: optional('json'),
+  obligations: optional('strings'),
 });
 
 const credential = fields<CredentialMention>({ id: 'string', kind: 'string', expiresAt: 'integer' });

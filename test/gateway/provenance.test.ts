@@ -120,6 +120,7 @@ describe('where arguments come from', () => {
       effect: 'ask',
       code: 'approval_required',
       policies: ['egress'],
+      obligations: ['require_approval'],
       callHash: expect.stringMatching(/^[\w-]{43}$/),
       asked: {
         to: { kind: 'address', mac: expect.stringMatching(/^[\w-]{43}$/), calls: [read?.call] },

@@ -20,7 +20,8 @@ export function toDecisionEntry(decision: Decision): NewDecision {
   const { effect, policies, revision } = decision;
   if (decision.effect === 'permit') return { effect, policies, revision };
   const { code, reason, detail } = decision;
-  const asked = decision.effect === 'ask' ? { asks: toAsks(decision) } : {};
+  const asked =
+    decision.effect === 'ask' ? { obligations: ['require_approval'], asks: toAsks(decision) } : {};
   return { effect, policies, revision, code, reason, ...(detail === undefined ? {} : { detail }), ...asked };
 }
 

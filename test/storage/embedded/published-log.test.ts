@@ -1,14 +1,20 @@
 import { describe, expect, it } from 'vitest';
+import { ok } from '../../../src/base/index.ts';
 import {
   decodeEntryBundle,
   hashesOfTiles,
   leafHash,
   parseCheckpoint,
   parseNote,
+  parseVerifierKey,
   rangeHash,
+  readRotation,
+  type VerifierKey,
 } from '../../../src/intent-log/index.ts';
+import { type RemoteLog, takeIn } from '../../../src/mirror/index.ts';
 import { openLogReader, publishEmbeddedLog } from '../../../src/storage/index.ts';
-import { openLog } from '../../support/embedded-log.ts';
+import { ORIGIN, openLog } from '../../support/embedded-log.ts';
+import { mirrorStoreInMemory } from '../../support/mirror-store-in-memory.ts';
 import { newCall, newRun, refusal, runOpen } from '../../support/records.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
@@ -47,6 +53,36 @@ describe('the published log', () => {
       ),
     );
     expect(bundles.flatMap((bundle) => bundle?.map(leafHash))).toEqual(stored);
+  });
+
+  it('tells of changes of its key, and a mirror with the first key follows them', async () => {
+    const folder = temporaryFolder();
+    const { log, later } = await logOf(folder, 3);
+    await using _log = log;
+    await using published = publishEmbeddedLog(folder);
+    const first = parseVerifierKey(log.verifierKey) as VerifierKey;
+    await log.growth(0);
+    expect(await published.keyChanges()).toEqual([]);
+    for (let i = 0; i < 2; i++) {
+      await log.rotateKey('ada', 'test', 0);
+      await later(300);
+    }
+    await log.growth(0);
+    const told = await published.keyChanges();
+    expect(told.map((note) => readRotation(note)?.size)).toEqual([4, 305]);
+    const remote: RemoteLog = {
+      checkpoint: async () => ok((await published.checkpoint()) ?? ''),
+      tile: async (level, n, width) => ok((await published.tile(level, n, width)) ?? Buffer.alloc(0)),
+      keyChanges: async () => ok(JSON.stringify(await published.keyChanges())),
+    };
+    const deps = {
+      origin: ORIGIN,
+      keys: [first],
+      remote,
+      store: mirrorStoreInMemory(),
+      remembered: () => undefined,
+    };
+    expect(await takeIn(deps)).toMatchObject({ kind: 'current', size: 606 });
   });
 
   it('gives out nothing that is not signed for', async () => {

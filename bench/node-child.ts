@@ -15,14 +15,18 @@ export type NodeChild = AsyncDisposable & {
   readonly complaints: () => string;
 };
 
-/** Starts a script of the project with this Node.js. `nodeFlags` come before the script. */
+/** Starts a script of the project with this Node.js. `nodeFlags` come before the script, `env` beside our own. */
 export function startNode(
   script: string,
   args: readonly string[],
   nodeFlags: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
 ): NodeChild {
-  const command = [...nodeFlags, join(root, script), ...args];
-  const child = spawn(process.execPath, command, { cwd: root, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+  const child = spawn(process.execPath, [...nodeFlags, join(root, script), ...args], {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
   const { pid } = child;
   if (pid === undefined) throw new Error(`${script} could not be started`);
   let stderr = '';

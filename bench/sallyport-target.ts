@@ -31,7 +31,8 @@ export async function startSallyport(
   await writeFile(join(folder, 'config.json'), JSON.stringify(config));
   // As the first line of the program and `npm run sallyport` have it.
   const flags = ['--max-semi-space-size=16', '--conditions=sallyport-source', ...nodeFlags];
-  const child = startNode('src/cli/main.ts', ['serve', '--config', join(folder, 'config.json')], flags);
+  const args = ['serve', '--config', join(folder, 'config.json')];
+  const child = startNode('src/cli/main.ts', args, flags, { MALLOC_ARENA_MAX: '2' });
   const stop = async () => {
     await child[Symbol.asyncDispose]();
     await rm(folder, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=16
+#!/usr/bin/env -S MALLOC_ARENA_MAX=2 node --max-semi-space-size=16
 // The version check comes before anything that an older Node.js could not even parse.
 const MINIMUM_NODE = 24;
 if (Number(process.versions.node.split('.')[0]) < MINIMUM_NODE) {

@@ -13,6 +13,8 @@ import type { Answer, Batch, FromWorker, Question, ToWorker, WorkerSettings } fr
 
 /** Records absorbed between two looks at the mailbox, at least. */
 const SLICE = 64;
+/** Fewer records than these wait for more, or for the next checkpoint: one alone takes three times as long. */
+const FEWEST = 32;
 
 const port = parentPort;
 if (port === null) throw new Error('log-worker.ts runs in a worker thread only');
@@ -92,11 +94,12 @@ function serve({ writer, vault, held, copy }: Stores, room: DiskRoom, settings: 
 
   /** Between batches rather than within one, so that nobody waits for it; faster the further it is behind. */
   function absorbSoon(): void {
+    if (writer.backlog < FEWEST) return;
     absorbing ??= setImmediate(() => {
       absorbing = undefined;
       guard(() => {
         writer.absorb(Math.max(SLICE, writer.backlog >> 3));
-        if (writer.backlog > 0) absorbSoon();
+        absorbSoon();
       });
     });
   }

@@ -5,10 +5,10 @@ import { checkResponseId, notMcp, readEvent } from './read-message.ts';
 import { createSseParser } from './sse-parser.ts';
 import { type StreamEvent, UpstreamError } from './upstream.ts';
 
-/** Limits under which a response body is read. */
+/** Limits under which a stream is read. */
 export type BodyRules = {
   readonly signal: AbortSignal;
-  /** Largest body, or event of a stream. */
+  /** Largest event. */
   readonly maxBytes: number;
   /** Longest silence in milliseconds; undefined for streams that may be silent for ever. */
   readonly idleMs?: number;
@@ -16,31 +16,8 @@ export type BodyRules = {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** Reads a whole body as text. Throws `UpstreamError`. */
-export async function readText(body: Readable, rules: BodyRules): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  const source = watchSilence(body, rules);
-  try {
-    for (;;) {
-      const chunk = await source.next();
-      if (chunk === undefined) break;
-      size += chunk.length;
-      if (size > rules.maxBytes) {
-        throw new UpstreamError({
-          reason: 'too_large',
-          detail: `the answer exceeds ${rules.maxBytes} bytes`,
-        });
-      }
-      chunks.push(chunk);
-    }
-  } finally {
-    source.close();
-  }
-  return decode(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks));
-}
-
-function decode(bytes: Buffer): string {
+/** The text of a whole body. Throws `UpstreamError`. */
+export function decodeText(bytes: Buffer): string {
   try {
     return utf8.decode(bytes);
   } catch {

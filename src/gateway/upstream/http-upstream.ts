@@ -1,7 +1,8 @@
-import { type Dispatcher, Pool } from 'undici';
+import { Pool } from 'undici';
 import type { RunId, UpstreamName } from '../../base/index.ts';
 import { type DescribeSend, describeServer, discoverModern } from './describe.ts';
-import { readEvents, readText } from './http-body.ts';
+import { decodeText, readEvents } from './http-body.ts';
+import { exchange, type Reply, type ReplyHead } from './http-exchange.ts';
 import { toUpstreamError } from './http-failure.ts';
 import { mediaType, type Sending, toRequestHeaders } from './http-request.ts';
 import { isRpcId, kindOfMessage, type RpcId } from './protocol.ts';
@@ -37,8 +38,6 @@ const SESSIONS_PER_RUN = 64;
 export function openHttpUpstream(options: HttpUpstreamOptions): Upstream {
   return new HttpUpstream(options);
 }
-
-type Reply = Dispatcher.ResponseData;
 
 /** A session to be ended with its run. */
 type OpenSession = { readonly mcpHeaders: Outgoing['mcpHeaders']; readonly isGuarded: boolean };
@@ -128,15 +127,17 @@ class HttpUpstream implements Upstream {
 
   async #exchange(sending: Sending): Promise<Answer> {
     const { method, message, signal } = sending;
+    const { resultBytes: maxBytes, timeoutMs: idleMs } = this.#options;
+    const request = {
+      path: this.#path,
+      method,
+      headers: toRequestHeaders(sending),
+      body: message === undefined ? null : JSON.stringify(message),
+    };
+    const accept = (head: ReplyHead): Reply['kind'] => acceptReply(head, sending);
     try {
-      const reply = await this.#poolFor(sending).request({
-        path: this.#path,
-        method,
-        headers: toRequestHeaders(sending),
-        body: message === undefined ? null : JSON.stringify(message),
-        signal,
-      });
-      return await this.#read(reply, sending);
+      const reply = await exchange(this.#poolFor(sending), request, { signal, maxBytes, idleMs, accept });
+      return this.#read(reply, sending);
     } catch (error) {
       throw toUpstreamError(error, signal);
     }
@@ -147,29 +148,22 @@ class HttpUpstream implements Upstream {
     return isCall && message['method'] !== 'subscriptions/listen' ? this.#calls : this.#aside;
   }
 
-  async #read(reply: Reply, sending: Sending): Promise<Answer> {
-    const { statusCode: status, headers, body } = reply;
-    const refusal = refuseReply(reply, sending);
-    if (refusal !== undefined) {
-      body.on('error', () => undefined).destroy();
-      throw refusal;
-    }
+  #read(reply: Reply, sending: Sending): Answer {
+    const { status, headers } = reply;
     // Only `initialize` begins a session; what other answers say changes nothing.
     const session = sending.message?.['method'] === 'initialize' ? headers['mcp-session-id'] : undefined;
     const base = { status, ...(typeof session === 'string' ? { session } : {}) };
     const responseTo = requestIdOf(sending);
+    if (reply.kind === 'whole') {
+      return { ...base, body: toBody(decodeText(reply.body), reply, sending.method, responseTo) };
+    }
     const { signal } = sending;
     const { resultBytes: maxBytes, timeoutMs: idleMs } = this.#options;
-    if (status < 300 && mediaType(headers['content-type']) === 'text/event-stream') {
-      const mayBeSilent = sending.method === 'GET' || sending.message?.['method'] === 'subscriptions/listen';
-      const mayHoldAnyResponse =
-        sending.method === 'GET' && sending.mcpHeaders['last-event-id'] !== undefined;
-      const rules = { signal, maxBytes, mayHoldAnyResponse, ...(mayBeSilent ? {} : { idleMs }) };
-      const events = readEvents(body, responseTo === undefined ? rules : { ...rules, responseTo });
-      return { ...base, body: { kind: 'stream', events } };
-    }
-    const text = await readText(body, { signal, maxBytes, idleMs });
-    return { ...base, body: toBody(text, reply, sending.method, responseTo) };
+    const mayBeSilent = sending.method === 'GET' || sending.message?.['method'] === 'subscriptions/listen';
+    const mayHoldAnyResponse = sending.method === 'GET' && sending.mcpHeaders['last-event-id'] !== undefined;
+    const rules = { signal, maxBytes, mayHoldAnyResponse, ...(mayBeSilent ? {} : { idleMs }) };
+    const events = readEvents(reply.body, responseTo === undefined ? rules : { ...rules, responseTo });
+    return { ...base, body: { kind: 'stream', events } };
   }
 
   #followSession(outgoing: Outgoing, { session }: Answer): void {
@@ -214,25 +208,26 @@ function requestIdOf({ message }: Sending): RpcId | undefined {
   return isRpcId(message['id']) ? message['id'] : undefined;
 }
 
-/** What is refused by the head of the answer alone. The upstream's challenge is never looked at. */
-function refuseReply({ statusCode: status, headers }: Reply, sending: Sending): UpstreamError | undefined {
+/** How the body is read. Throws for what is refused by the head alone; the upstream's challenge is never looked at. */
+function acceptReply({ status, headers }: ReplyHead, sending: Sending): Reply['kind'] {
   if (status >= 300 && status < 400)
-    return notMcp(`redirect (${status}); set the upstream url to where the server is`);
+    throw notMcp(`redirect (${status}); set the upstream url to where the server is`);
   if (status === 401 || status === 403) {
-    return new UpstreamError({ reason: 'credential_refused', detail: `status ${status}` });
+    throw new UpstreamError({ reason: 'credential_refused', detail: `status ${status}` });
   }
   if (status === 404 && sending.session !== undefined) {
-    return new UpstreamError({ reason: 'unknown_session', detail: 'the server does not know the session' });
+    throw new UpstreamError({ reason: 'unknown_session', detail: 'the server does not know the session' });
   }
   const encoding = headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'identity') return notMcp('the answer is compressed');
-  return undefined;
+  if (encoding !== undefined && encoding !== 'identity') throw notMcp('the answer is compressed');
+  const isStream = status < 300 && mediaType(headers['content-type']) === 'text/event-stream';
+  return isStream ? 'stream' : 'whole';
 }
 
 /** MCP's own errors come with 400 or 404 and a JSON-RPC body, so status and body are kept together. */
 function toBody(
   text: string,
-  { statusCode: status, headers }: Reply,
+  { status, headers }: ReplyHead,
   method: string,
   responseTo?: RpcId,
 ): Answer['body'] {

@@ -335,6 +335,22 @@ describe('when an HTTP upstream fails', () => {
     await expectFailure(upstream.send(outgoing()), 'timeout');
   });
 
+  it('waits for a body that comes in pieces, however long that takes in all', async () => {
+    const text = JSON.stringify(RESULT);
+    respond = (response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      let at = 0;
+      const timer = setInterval(() => {
+        response.write(text.slice(at, at + 4));
+        at += 4;
+        if (at < text.length) return;
+        clearInterval(timer);
+        response.end();
+      }, 100);
+    };
+    expect((await upstream.send(outgoing())).body).toEqual({ kind: 'message', message: RESULT });
+  });
+
   it('counts bytes, not messages, as signs of life', async () => {
     respond = (response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -415,6 +431,45 @@ describe('cancelling a call at an HTTP upstream', () => {
     respond = json(RESULT);
     await expectFailure(upstream.send(outgoing({ signal: AbortSignal.abort('late') })), 'cancelled');
     expect(seen).toHaveLength(0);
+  });
+
+  it('sends nothing when the call is over before there is a connection for it', async () => {
+    const one = openHttpUpstream({
+      name: NAME,
+      url: server.url,
+      timeoutMs: 2000,
+      resultBytes: 10_000,
+      connections: 1,
+    });
+    const held: ServerResponse[] = [];
+    respond = (response, what) => {
+      if (seen.length > 1) json(RESULT)(response, what);
+      else held.push(response);
+    };
+    const answered = one.send(outgoing());
+    await expect.poll(() => seen.length).toBe(1);
+    const ended = new AbortController();
+    const failed = expectFailure(one.send(outgoing({ signal: ended.signal })), 'cancelled');
+    ended.abort('the run is over');
+    await failed; // without waiting for the connection
+    for (const response of held) json(RESULT)(response, { request: response.req, body: '' });
+    await answered;
+    await one.send(outgoing());
+    expect(seen).toHaveLength(2);
+    await one[Symbol.asyncDispose]();
+  });
+
+  it('breaks off a body that comes whole, too', async () => {
+    let close = (): void => undefined;
+    const closed = new Promise<void>((resolve) => (close = resolve));
+    const ended = new AbortController();
+    respond = (response) => {
+      response.once('close', close);
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.write('{', () => ended.abort('the run is over'));
+    };
+    await expectFailure(upstream.send(outgoing({ signal: ended.signal })), 'cancelled');
+    await closed;
   });
 });
 

@@ -39,7 +39,7 @@ export async function askEndpoint(
   if (!response.ok && answer?.['error'] === 'use_dpop_nonce' && isNonceNew) {
     ({ answer, response } = await post(url, form, proof, deps));
   }
-  return response.ok ? ok(answer ?? {}) : err(refusal(url, response.status, answer));
+  return response.ok ? ok(answer ?? {}) : err(refusal(url, response.status, answer, form));
 }
 
 /** The same for callers to whom a refusal is an error. Throws `ERR_REQUEST_REFUSED`. */
@@ -80,11 +80,27 @@ async function send(url: URL, proof: string | undefined, form: Form, deps: Clien
   }
 }
 
-function refusal(url: URL, status: number, answer: JsonObject | undefined): FormRefusal {
+function refusal(url: URL, status: number, answer: JsonObject | undefined, form: Form): FormRefusal {
   const [error, description] = [answer?.['error'], answer?.['error_description']];
-  const said = [error, description].filter((part) => typeof part === 'string').join(': ');
+  const said = [error, description]
+    .flatMap((part) => (typeof part === 'string' ? printable(part, form) : []))
+    .join(': ');
   return {
     error: typeof error === 'string' ? error : undefined,
     message: `${url.pathname} answered ${said || `HTTP ${status}`}`,
   };
+}
+
+const MAX_SAID = 256;
+/** Shorter values are names. */
+const MIN_SECRET = 16;
+
+/**
+ * As RFC 6749 §5.2 has it, and no book: it goes to terminals and logs. A server that repeats an assertion, a code or a
+ * token does not get it written there.
+ */
+function printable(text: string, form: Form): string {
+  const secrets = Object.values(form).filter((value) => value.length >= MIN_SECRET);
+  const said = secrets.reduce((rest, secret) => rest.replaceAll(secret, '...'), text);
+  return said.slice(0, MAX_SAID).replace(/[^\x20-\x7e]/g, '?');
 }

@@ -15,14 +15,18 @@ const PATH = '/callback';
 /** How long a person may take. */
 const PATIENCE_MILLISECONDS = 300_000;
 
-/** Listens for the return of one person at a time. What they bring is for the caller to check. */
+/**
+ * Listens for the return of one person at a time, which is known by its `state`: any web page can make a browser ask
+ * for this address, and must not end the wait. What the person brings is for the caller to check.
+ */
 export async function openLoginPage(log: ConnectorLog): Promise<LoginPage> {
-  let waiting: PromiseWithResolvers<URL> | undefined;
+  let waiting: (PromiseWithResolvers<URL> & { readonly state: string | null }) | undefined;
   const server = createServer((request, response) => {
     const address = URL.canParse(request.url ?? '', redirectUri)
       ? new URL(request.url ?? '', redirectUri)
       : undefined;
-    const isReturn = request.method === 'GET' && address?.pathname === PATH && waiting !== undefined;
+    const isAwaited = waiting !== undefined && address?.searchParams.get('state') === waiting.state;
+    const isReturn = request.method === 'GET' && address?.pathname === PATH && isAwaited;
     response.writeHead(isReturn ? 200 : 404, { 'content-type': 'text/plain; charset=utf-8' });
     response.end(isReturn ? 'You can close this page.\n' : 'There is nothing here.\n');
     if (isReturn && address !== undefined) waiting?.resolve(address);
@@ -36,7 +40,7 @@ export async function openLoginPage(log: ConnectorLog): Promise<LoginPage> {
   return {
     redirectUri,
     async visit(address) {
-      const mine = Promise.withResolvers<URL>();
+      const mine = { ...Promise.withResolvers<URL>(), state: address.searchParams.get('state') };
       waiting?.reject(new SallyportError('ERR_REQUEST_REFUSED', 'another login began'));
       waiting = mine;
       const patience = setTimeout(() => {

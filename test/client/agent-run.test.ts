@@ -109,6 +109,16 @@ describe('a run', () => {
     });
   });
 
+  it('says neither what it was asked with nor a book when a server does', async () => {
+    const assertion = `${'h'.repeat(20)}.${'c'.repeat(20)}.${'s'.repeat(20)}`;
+    const told = `no: ${assertion}\u001b[2J${'x'.repeat(10_000)}`;
+    const fetch: typeof globalThis.fetch = async () =>
+      Response.json({ error: 'invalid_grant', error_description: told }, { status: 400 });
+    const refused = await startRun({ gateway: 'http://127.0.0.1:1', assertion, intent, fetch }).catch(String);
+    expect(refused).toContain('answered invalid_grant: no: ...?[2Jxxx');
+    expect(String(refused).length).toBeLessThan(400);
+  });
+
   it('says so when no gateway answers', async () => {
     const gateway = 'http://127.0.0.1:1';
     await expect(startRun({ gateway, assertion: 'join-me', intent })).rejects.toMatchObject({

@@ -25,9 +25,17 @@ describe('the page a person comes back to', () => {
     const returned = page.visit(LOGIN);
     expect((await fetch(new URL('/other', page.redirectUri))).status).toBe(404);
     expect((await fetch(page.redirectUri, { method: 'POST' })).status).toBe(404);
-    await fetch(`${page.redirectUri}?code=c`);
+    await fetch(`${page.redirectUri}?code=c&state=s`);
     await returned;
     expect((await fetch(page.redirectUri)).status).toBe(404);
+  });
+
+  it('is not ended by a page that knows the address and not the state', async () => {
+    const returned = page.visit(LOGIN);
+    for (const query of ['', '?code=evil', '?code=evil&state=t', '?error=access_denied&state='])
+      expect((await fetch(`${page.redirectUri}${query}`)).status).toBe(404);
+    await fetch(`${page.redirectUri}?code=c&state=s`);
+    expect((await returned).searchParams.get('code')).toBe('c');
   });
 
   it('gives up on who is awaited when it is closed, or when another login begins', async () => {

@@ -15,6 +15,8 @@ export type Leaf = {
    * of people.
    */
   readonly isOdd: boolean;
+  /** It is a key of an object. */
+  readonly isKey: boolean;
   /** The object it belongs to; a list of names in a record belongs to the record. */
   readonly record: RecordTraits;
 };
@@ -74,15 +76,15 @@ export function walkLeaves(value: JsonValue, traits: RecordTraits, walk: Walk): 
 
   /** A key that is a value itself: `{"emma@example.com": "read"}`. What it leads to goes on as text. */
   function visitKey(key: string, member: JsonValue, at: Place, depth: number): void {
-    visit(key, { ...at, field: join(at.field, '*') }, depth + 1);
+    visit(key, { ...at, field: join(at.field, '*'), isKey: true }, depth + 1);
     visit(member, { ...at, field: join(at.field, '*'), role: 'text', isOdd: false }, depth + 1);
   }
 
-  visit(value, { field: '', role: 'text', record: traits, isOdd: false }, 0);
+  visit(value, { field: '', role: 'text', record: traits, isOdd: false, isKey: false }, 0);
   return isWhole;
 }
 
-type Place = Pick<Leaf, 'field' | 'role' | 'record' | 'isOdd'>;
+type Place = Pick<Leaf, 'field' | 'role' | 'record' | 'isOdd' | 'isKey'>;
 
 const join = (field: string, name: string): string => (field === '' ? name : `${field}.${name}`);
 

@@ -65,6 +65,14 @@ export function* observing(observed: ObservedResult, memory: Memory): Turns<void
 
 /** What is a value and nothing else has none of these. */
 const MAY_HOLD_MORE = /[\s,;<(]/;
+/** The same for what others write: a single word in a field of its own can point somewhere, too. */
+const LETTERS = /^[\p{L}-]*$/u;
+const SPOKEN_ID = /[#:=]/;
+const MIN_WORD = 6;
+
+/** Is there anything in a text of a third party that could be taken out of it and used? */
+const mayPoint = (text: string): boolean =>
+  SPOKEN_ID.test(text) || (text.length >= MIN_WORD && !LETTERS.test(text));
 
 /** A text whose pieces are to be noted. */
 type Prose = { readonly text: string; readonly rank: Rank; readonly field: number };
@@ -103,10 +111,12 @@ function createReader({ call, annotations, args, labels }: ObservedResult, memor
       const field = fields.numberOf(leaf.field);
       const rank = rankOfLeaf(leaf);
       const isId = leaf.role !== 'text' || leaf.isBare;
+      const isWritten = !isOwn && !leaf.isKey && (leaf.role === 'text' || leaf.role === 'title');
+      const holdsMore = MAY_HOLD_MORE.test(leaf.text) || (isWritten && mayPoint(leaf.text));
       if (leaf.text.length <= MAX_VALUE)
         note(leaf.text, rank, isId ? rank : UNKNOWN, field, !isOwn && pointsAtRecord(leaf));
       return {
-        text: MAY_HOLD_MORE.test(leaf.text) ? leaf.text : '',
+        text: holdsMore ? leaf.text : '',
         rank: rank < NAMED_TEXT ? DERIVED : rank,
         field,
       };

@@ -96,12 +96,15 @@ describe('a change of the key while it stands still', () => {
     await expect(log.rotateKey('ada', 'yearly', 3600)).rejects.toMatchObject({
       code: 'ERR_LOG_COPY_UNAVAILABLE',
     });
+    await sleep(300);
     expect(await log.growth(0)).toMatchObject({ size: 3, rotations: [] });
     expect(log.verifierKey).toBe(before);
     server.thaw();
-    await expect.poll(async () => (await log.growth(0))?.rotations.length).toBe(1);
+    await expect.poll(async () => (await log.growth(0))?.rotations.length, { timeout: 10_000 }).toBe(1);
     expect(log.verifierKey).not.toBe(before);
+    expect((await streamedLeaves(server)).map(([at]) => at)).toContain(3);
     await expectRecovery();
+    expect(auditFolder(folder).keyChanges).toEqual([3]);
   });
 
   it('is refused once it is known to be away, and nothing is signed for', async () => {

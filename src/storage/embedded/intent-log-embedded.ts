@@ -302,7 +302,7 @@ class WorkerLog implements EmbeddedLog {
 /** A change of keys that the second copy has not in time is not taken back: it may have it at the next moment. */
 async function orAway(changing: Promise<KeyChanged>, timeoutMs: number): Promise<KeyChanged> {
   const late = Promise.withResolvers<never>();
-  const why = `the second copy of the log took longer than ${timeoutMs} ms; the change of keys is on this disk and comes into force when the copy has it`;
+  const why = `the second copy of the log took longer than ${timeoutMs} ms; the change of keys comes into force when the copy has it`;
   const timer = setTimeout(() => late.reject(new SallyportError('ERR_LOG_COPY_UNAVAILABLE', why)), timeoutMs);
   return Promise.race([changing, late.promise]).finally(() => clearTimeout(timer));
 }

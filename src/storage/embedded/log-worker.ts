@@ -111,7 +111,11 @@ function serve({ writer, vault, held, copy }: Stores, room: DiskRoom, settings: 
       return;
     }
     say({ op: 'written' });
-    copy.held().then(
+    onceHeld(copy, next);
+  }
+
+  function onceHeld(second: SecondCopy, next: () => void): void {
+    second.held().then(
       () => guard(next),
       () => undefined, // it has failed, and says so itself
     );
@@ -138,24 +142,27 @@ function serve({ writer, vault, held, copy }: Stores, room: DiskRoom, settings: 
     }
   }
 
-  /** Acknowledged, and signed for with the new key, when the second copy has the record, too. */
+  /**
+   * Begun when the second copy has everything before it, which both keys sign for; acknowledged, and signed for with the
+   * new key, when it has the record, too.
+   */
   function rotateKey(
     question: Question & { readonly kind: 'rotateKey' },
     reply: (value: Answer) => void,
   ): void {
+    if (copy?.isBehind) {
+      onceHeld(copy, () => rotateKey(question, reply));
+      return;
+    }
     const changed = writer.rotateKey(systemClock(), question);
     if (copy === undefined) {
       reply(changed);
       return;
     }
-    const signForIt = (): void => {
+    onceHeld(copy, () => {
       writer.checkpoint(systemClock());
       reply(changed);
-    };
-    copy.held().then(
-      () => guard(signForIt),
-      () => undefined, // it has failed, and says so itself
-    );
+    });
   }
 
   /** The last records may still be on their way; what does not arrive, the next start sends and signs for. */

@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { decodeRecord, leafHash, type Receipt, type RecordBody } from '../../../src/intent-log/index.ts';
 import { openLogReader } from '../../../src/storage/index.ts';
-import { auditFolder, openLog } from '../../support/embedded-log.ts';
+import { auditFolder, openLog, tamper } from '../../support/embedded-log.ts';
 import { intent, newCall, newRun, outcome, runClose, runOpen } from '../../support/records.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
@@ -194,6 +194,17 @@ describe('the embedded log closes for good', () => {
     remove(`${folder}/log.db`);
     await expect(log.append(boot)).rejects.toMatchObject({ code: 'ERR_LOG_UNAVAILABLE' });
     expect((await log.failed).message).toContain('moved, deleted or replaced');
+  });
+
+  it('fails rather than sign for a record that is other on disk, however few there are to read back', async () => {
+    const folder = temporaryFolder();
+    await using log = await openLog(folder, { checkpointEveryMs: 500 });
+    await log.growth(0);
+    await log.append(boot);
+    tamper(folder, "UPDATE records SET bytes = CAST(bytes || ' ' AS BLOB)");
+    expect((await log.failed).message).toContain('read back other than it was written');
+    using reader = openLogReader(folder);
+    expect(reader.signedSize()).toBe(0);
   });
 });
 

@@ -125,12 +125,22 @@ function toInbound(request: FastifyRequest<McpRoute>, reply: FastifyReply, deps:
     upstream: request.params?.upstream ?? AGGREGATE,
     method: request.method as Inbound['method'], // the route takes no other
     headers: request.headers,
-    proofs: request.raw.headersDistinct['dpop'],
+    proofs: proofsIn(request.raw.rawHeaders),
     certificate: deps.tls?.certificateOf(request),
     body: request.body,
     agentGone: agentGone(reply.raw),
     elapsed: stopwatch(),
   };
+}
+
+/** Each `DPoP` header apart. Node.js would take all headers apart to give us these. */
+function proofsIn(rawHeaders: readonly string[]): readonly string[] | undefined {
+  const proofs: string[] = [];
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? '';
+    if (name.length === 4 && name.toLowerCase() === 'dpop') proofs.push(rawHeaders[at + 1] ?? '');
+  }
+  return proofs.length === 0 ? undefined : proofs;
 }
 
 /** Of a monotonic clock: a latency must not jump with the time of day. */

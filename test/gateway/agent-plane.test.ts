@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -204,6 +206,22 @@ describe('bad input', () => {
       status: 401,
       record: { early: { reason: 'token_invalid', detail: 'wrong_audience' } },
     });
+  });
+
+  it('takes a proof whatever the case of its header, and refuses two in headers of their own', async () => {
+    const run = await openBareRun(setting);
+    const statusOf = async (proofs: Record<string, string[]>): Promise<number | undefined> => {
+      const headers = { ...MCP_HEADERS, authorization: `DPoP ${run.token}`, ...proofs };
+      const sent = request(run.url, { method: 'POST', headers }).end(rpc('ping', {}));
+      const [response] = (await once(sent, 'response')) as [IncomingMessage];
+      response.resume();
+      return response.statusCode;
+    };
+    expect(await statusOf({ DpOp: [run.prove()] })).not.toBe(401);
+    const both = [run.prove(), run.prove()];
+    for (const name of ['dpop', 'DPoP']) expect(await unseen(() => statusOf({ [name]: both }))).toBe(401);
+    const last = readRecords(setting.data).findLast((record) => record.type === 'refusal');
+    expect(last).toMatchObject({ early: { reason: 'proof_invalid', detail: 'repeated' } });
   });
 
   it('refuses a request without a proof, and one with the proof of another key', async () => {

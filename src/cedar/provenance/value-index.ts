@@ -202,6 +202,8 @@ export function createValueIndex(
       const at = place(digest.low, digest.high);
       const known = slots[at + KNOWN] ?? 0;
       if (known === 0) insert(at, WORST, idRank, 0, NOWHERE);
+      // Somebody's text speaks of a thing that is there: giving something else its name does not make that the tree's own.
+      else if (isMentionedIn(known) && rankIn(known) > SAID && rankIn(known) < TEXT) return;
       else slots[at + KNOWN] = (known & ~(RANK << ID_RANK)) | (Math.min(idRankIn(known), idRank) << ID_RANK);
     },
     seal() {

@@ -144,11 +144,11 @@ describe('a stream of a stdio session of 2025-11-25', () => {
   });
 
   it('tells who comes back that the server gave no answer', async () => {
-    const { send, resume } = await initialize({ timeoutMs: 400 });
+    const { send, resume } = await initialize({ timeoutMs: 3000 });
     const gone = new AbortController();
     const { id = '' } = await firstOf(eventsOf(await send(request('test/hang'), gone.signal)));
     gone.abort('the agent went away');
-    await sleep(700);
+    await sleep(3500);
     const [last] = await collect(eventsOf(await resume(id)));
     expect(last?.message).toMatchObject({ id: 'test/hang', error: { code: -32000 } });
   });
